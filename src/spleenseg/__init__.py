@@ -1,0 +1,1 @@
+"""spleenseg: organ segmentation on CT, from one config file."""
