@@ -1,4 +1,4 @@
-"""Fixtures every test package shares."""
+"""Fixtures every test package shares, and the count of the tests that saw real CT."""
 
 from __future__ import annotations
 
@@ -14,11 +14,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long tests out unless asked: deselected, so that a skip always means a missing thing."""
+    for item in items:
+        if "real_data" in getattr(item, "fixturenames", ()):
+            item.user_properties.append(("real_data", "yes"))
     if config.getoption("--full"):
         return
     long = [item for item in items if item.get_closest_marker("full")]
-    config.hook.pytest_deselected(long)
+    config.hook.pytest_deselected(items=long)
     items[:] = [item for item in items if item not in set(long)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests on real CT ran: a run without the data must not look like one with it."""
+    ran = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if ("real_data", "yes") in getattr(report, "user_properties", ())
+    ]
+    terminalreporter.write_line(f"tests on real CT data that ran: {len(ran)}")
 
 
 @pytest.fixture(scope="session")

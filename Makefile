@@ -1,0 +1,33 @@
+# One environment, one test command. Windows and macOS users: README.md spells the same steps out.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test test-full lint setup lock
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup
+	$(BIN)/spleenseg demo --out demo
+
+lint: setup
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest -n 2
+
+test-full: lint
+	$(BIN)/pytest -n 2 --full
+
+lock: setup  # needs uv; `make lock` after a change of the dependencies
+	$(BIN)/python -m uv pip compile pyproject.toml --extra train --extra dev --universal --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet --output-file requirements.lock
