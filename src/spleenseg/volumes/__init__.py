@@ -1,1 +1,19 @@
-"""TODO."""
+"""CT files: reading them into one orientation, writing label maps back into the source's own grid."""
+
+from __future__ import annotations
+
+from spleenseg.volumes.reading import read_labels, read_volume
+from spleenseg.volumes.volume import StoredGrid, Volume
+from spleenseg.volumes.windows import apply_window
+from spleenseg.volumes.writing import write_labels, write_map, write_volume
+
+__all__ = [
+    "StoredGrid",
+    "Volume",
+    "apply_window",
+    "read_labels",
+    "read_volume",
+    "write_labels",
+    "write_map",
+    "write_volume",
+]

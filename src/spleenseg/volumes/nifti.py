@@ -1,0 +1,244 @@
+"""NIfTI-1 and NIfTI-2 in one file (.nii, .nii.gz): header, geometry and values, each checked on reading."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from spleenseg.errors import UserError
+from spleenseg.files import atomic
+from spleenseg.volumes import gzipped
+from spleenseg.volumes.orientation import is_invertible
+from spleenseg.volumes.volume import StoredGrid, Volume
+
+SUFFIXES = (".nii", ".nii.gz")
+_HEADERS = {348: Nifti1Header, 540: Nifti2Header}
+_LONGEST_HEADER = 540
+_MM_OF_UNIT = {1: 1000.0, 3: 0.001}  # metre and micrometre; all else, unknown included, is mm
+_NO_LOG = logging.Logger("nowhere", level=logging.CRITICAL + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredImage:
+    """What a NIfTI file holds, as it is stored.
+
+    Attributes:
+        values: [i, j, k], the file's own number type, before scaling.
+        slope: factor of every value.
+        inter: what is added to every value after the factor.
+        affine: float64 4x4, voxel (i, j, k, 1) to RAS mm.
+    """
+
+    values: NDArray[np.generic]
+    slope: float
+    inter: float
+    affine: NDArray[np.float64]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the values are integers that need no scaling."""
+        return self.slope == 1 and self.inter == 0 and self.values.dtype.kind in "iub"
+
+    def scaled(self, k: int) -> NDArray[np.float64]:
+        """Return the true values of the stored slice `[:, :, k]`."""
+        return self.values[:, :, k].astype(np.float64) * self.slope + self.inter
+
+
+def stem(path: Path) -> str:
+    """Return the file name without .nii or .nii.gz."""
+    name = path.name
+    lowered = name.lower()
+    return next((name[: -len(end)] for end in reversed(SUFFIXES) if lowered.endswith(end)), name)
+
+
+def read(path: Path, modality: str | None) -> Volume:
+    """Read a scan.
+
+    Args:
+        path: .nii or .nii.gz, three-dimensional (or more, with one frame), real numbers.
+        modality: what the caller knows of it; NIfTI does not say.
+
+    Raises:
+        UserError: anything that keeps the file from being a volume of int16 HU with a geometry.
+    """
+    image = read_stored(path)
+    values = _as_int16(image, path)
+    return Volume.from_stored(values, image.affine, case=stem(path), modality=modality)
+
+
+def read_stored(path: Path) -> StoredImage:
+    """Read header, geometry and values as they are stored.
+
+    Raises:
+        UserError: the file is missing, unreadable, truncated, corrupt, not NIfTI, or has no usable geometry.
+    """
+    content = _content(path)
+    is_gzip = content[:2] == gzipped.MAGIC
+    head = gzipped.inflate_head(content, _LONGEST_HEADER, path) if is_gzip else content[:_LONGEST_HEADER]
+    header = _header(head, path)
+    shape, dtype, offset = _layout(header, path)
+    affine = _affine(header, path)
+    slope, inter = _scaling(header, path)
+    size = offset + dtype.itemsize * shape[0] * shape[1] * shape[2]
+    if is_gzip:
+        data = gzipped.inflate(content, size, path)
+    else:
+        data = np.frombuffer(content, np.uint8)
+        if len(data) < size:
+            raise UserError(
+                f"{path}: truncated: {len(data)} of {size} bytes; copy or download the file again"
+            )
+    values: NDArray[np.generic] = np.ndarray(shape, dtype, data.data, offset, order="F")
+    return StoredImage(values, slope, inter, affine)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not content:
+        raise UserError(f"{path}: the file is empty")
+    return content
+
+
+def _header(head: bytes, path: Path) -> Nifti1Header:
+    sizes = {struct.unpack(order + "i", head[:4])[0] for order in "<>"} if len(head) >= 4 else set()
+    length = next(iter(sizes & set(_HEADERS)), None)
+    if length is None or len(head) < length:
+        raise UserError(f"{path}: not a NIfTI file (its header is not one)")
+    try:
+        header = _HEADERS[length].from_fileobj(io.BytesIO(head[:length]), check=False)
+        header.check_fix(logger=_NO_LOG)
+    except (HeaderDataError, ValueError) as error:
+        raise UserError(f"{path}: not a usable NIfTI header: {error}") from error
+    if bytes(header["magic"].tobytes())[:2] != b"n+":
+        raise UserError(f"{path}: not a NIfTI file with header and voxels in one (.nii or .nii.gz)")
+    return header
+
+
+def _layout(header: Nifti1Header, path: Path) -> tuple[tuple[int, int, int], np.dtype[np.generic], int]:
+    """Return the stored shape, the number type and where the voxels begin."""
+    shape = tuple(int(length) for length in header["dim"][1 : 1 + int(header["dim"][0])])
+    text = "x".join(map(str, shape))
+    if len(shape) < 3 or min(shape) < 1:
+        raise UserError(f"{path}: a volume has three axes; this file is {text}")
+    if max(shape[3:], default=1) > 1:
+        raise UserError(f"{path}: {text} holds several frames; give one volume a file")
+    try:
+        dtype = header.get_data_dtype()
+        offset = int(header["vox_offset"])
+    except (HeaderDataError, ValueError, OverflowError) as error:
+        raise UserError(f"{path}: not a usable NIfTI header: {error}") from error
+    if dtype.kind not in "iubf":
+        raise UserError(f"{path}: holds colour or complex values; a volume holds one number a voxel")
+    if offset < int(header["sizeof_hdr"]):
+        raise UserError(f"{path}: not a usable NIfTI header: its voxels begin inside the header")
+    return (shape[0], shape[1], shape[2]), dtype, offset
+
+
+def _affine(header: Nifti1Header, path: Path) -> NDArray[np.float64]:
+    """Return the sform if there is one, else the qform, in mm."""
+    if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
+        raise UserError(f"{path}: states no orientation (sform and qform codes are 0); set one of them")
+    try:
+        affine = np.array(header.get_best_affine(), dtype=np.float64)
+    except (HeaderDataError, ValueError) as error:
+        raise UserError(f"{path}: its orientation cannot be read: {error}") from error
+    affine[:3] *= _MM_OF_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    if not is_invertible(affine):
+        raise UserError(f"{path}: its affine is not invertible, so the voxels have no place in space")
+    return affine
+
+
+def _scaling(header: Nifti1Header, path: Path) -> tuple[float, float]:
+    try:
+        slope, inter = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise UserError(f"{path}: its intensity scaling cannot be used: {error}") from error
+    return (1.0, 0.0) if slope is None else (float(slope), float(inter or 0.0))
+
+
+def _as_int16(image: StoredImage, path: Path) -> NDArray[np.int16]:
+    """Return [i, j, k] int16, scaled and rounded half to even."""
+    if image.is_plain:
+        _require_int16(image.values, path)
+        return image.values.astype(np.int16, copy=False)
+    result = np.empty(image.values.shape, np.int16, order="F")
+    for k in range(image.values.shape[2]):
+        values = image.scaled(k)
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"{path}: holds values that are no numbers (NaN or infinity); write it without them"
+            )
+        rounded = np.rint(values)
+        _require_int16(rounded, path)
+        result[:, :, k] = rounded
+    return result
+
+
+def _require_int16(values: NDArray[np.generic], path: Path) -> None:
+    if np.can_cast(values.dtype, np.int16):
+        return
+    low, high = values.min(), values.max()
+    if low < -32768 or high > 32767:
+        raise UserError(f"{path}: holds values from {low} to {high}; HU must lie in -32768..32767")
+
+
+def as_labels(image: StoredImage, path: Path) -> NDArray[np.uint8]:
+    """Return [i, j, k] uint8.
+
+    Raises:
+        UserError: a value is not a whole number of 0..255.
+    """
+    result = np.empty(image.values.shape, np.uint8, order="F")
+    for k in range(image.values.shape[2]):
+        values = image.values[:, :, k] if image.is_plain else image.scaled(k)
+        if not (np.isfinite(values) & (values == np.rint(values))).all():
+            raise UserError(f"{path}: a label map holds whole numbers; this file holds others")
+        if values.min() < 0 or values.max() > 255:
+            raise UserError(f"{path}: labels must lie in 0..255; found {values.min():g} to {values.max():g}")
+        result[:, :, k] = values
+    return result
+
+
+def write(path: Path, stored: NDArray[np.generic], grid: StoredGrid, level: int = 6) -> None:
+    """Write [i, j, k] on `grid`, atomically; sform the grid's affine, qform code 0; same content, same bytes.
+
+    Args:
+        path: ends in .nii or .nii.gz.
+        stored: uint8, int16 or float32, of the grid's shape.
+        grid: the stored grid.
+        level: gzip level, for .nii.gz.
+
+    Raises:
+        UserError: the name has another ending, or the file cannot be written.
+    """
+    if not path.name.lower().endswith(SUFFIXES):
+        raise UserError(f"{path}: a NIfTI file ends in .nii.gz or .nii")
+    header = Nifti1Header(endianness="<")
+    header.set_data_dtype(stored.dtype)
+    header.set_data_shape(grid.shape)
+    header.set_sform(grid.affine, code="scanner")
+    header.set_zooms(np.linalg.norm(grid.affine[:3, :3], axis=0))
+    header.set_xyzt_units("mm")
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    header["scl_slope"], header["scl_inter"] = 1, 0
+    little = np.asarray(stored, stored.dtype.newbyteorder("<"), order="F")
+    parts = [header.binaryblock, bytes(4), little.T.data.cast("B")]
+    with atomic(path) as temporary:
+        if path.name.lower().endswith(".gz"):
+            gzipped.write_gzip(temporary, parts, level)
+        else:
+            temporary.write_bytes(b"".join(parts))
