@@ -1,0 +1,24 @@
+"""What runs a network: a batch of pictures in, a batch of probabilities out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A loaded network on the grid it was built for."""
+
+    def probabilities(self, batch: Floats) -> Floats:
+        """Predict a batch.
+
+        Args:
+            batch: float32 [N, H, W, C], values 0..255, H and W the model's own size; any N, also none.
+
+        Returns:
+            float32 [N, H, W, K] in [0, 1]; K = 1: the organ, K > 1: channel k is label k, 0 the background.
+        """

@@ -1,0 +1,118 @@
+"""What spleenseg made in a folder, so that it overwrites only that and never anything else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from spleenseg.errors import UserError
+from spleenseg.files import sha256, write_json
+
+LEDGER_NAME = ".spleenseg.json"
+_LEFTOVERS = ".writing-*"
+_DESKTOP_FILES = frozenset({"thumbs.db", "desktop.ini"})
+
+
+class Item(BaseModel):
+    """One input's outputs: what they were made from, with what, and the files' SHA-256."""
+
+    source: str
+    settings: str
+    files: dict[str, str | None]  # None: about to be written; the name was free or ours when that was noted
+    rows: list[list[str | int | float | None]] = []
+
+
+class _Page(BaseModel):
+    version: int = 1
+    items: dict[str, Item] = {}
+
+
+class Ledger:
+    """The record of our own files in one folder, kept in the folder as `.spleenseg.json`.
+
+    A name is noted before it is written and sealed with its SHA-256 afterwards. A file is ours if it is
+    noted and unsealed (a killed run left it) or still has the sealed content.
+
+    Raises:
+        UserError: the folder is a file, or the record is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / LEDGER_NAME
+        self._page = _Page()
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"output folder {folder} is a file; give a folder")
+        if self.path.is_file():
+            self._page = self._read()
+            self._sweep()
+        self._owners = {file: name for name, item in self.items.items() for file in item.files}
+
+    @property
+    def items(self) -> Mapping[str, Item]:
+        """What was made, by the name of its input."""
+        return self._page.items
+
+    def strangers(self) -> list[str]:
+        """Names in the folder that are not in the record (hidden and desktop files apart), sorted."""
+        if not self.folder.is_dir():
+            return []
+        names = {path.name for path in self.folder.iterdir()} - self._owners.keys()
+        return sorted(name for name in names if name[0] != "." and name.lower() not in _DESKTOP_FILES)
+
+    def finished(self, name: str, source: str, settings: str, files: Iterable[str]) -> bool:
+        """Tell whether `files` were all made of this source with these settings, and are all still there."""
+        item = self.items.get(name)
+        if item is None or (item.source, item.settings) != (source, settings):
+            return False
+        return all(item.files.get(file) and (self.folder / file).is_file() for file in files)
+
+    def begin(self, name: str, source: str, settings: str, files: Sequence[str]) -> None:
+        """Note that `files` are about to be made; call `save` before the first is written.
+
+        Raises:
+            UserError: one of them exists and is not ours, or was changed since we wrote it.
+        """
+        old = self.items.get(name)
+        for file in files:
+            self._require_ours(file)
+        kept = {file: seal for file, seal in old.files.items() if file not in files} if old else {}
+        self._page.items[name] = Item(source=source, settings=settings, files=kept | dict.fromkeys(files))
+        self._owners.update(dict.fromkeys(files, name))
+
+    def finish(self, name: str, rows: Sequence[Sequence[str | int | float | None]] = ()) -> None:
+        """Seal the files of `name` that were written, with their table rows; call `save` afterwards."""
+        item = self.items[name]
+        seals = {
+            file: seal or (sha256(self.folder / file) if (self.folder / file).is_file() else None)
+            for file, seal in item.files.items()
+        }
+        self._page.items[name] = item.model_copy(update={"files": seals, "rows": [list(row) for row in rows]})
+
+    def save(self) -> None:
+        """Write the record."""
+        write_json(self.path, self._page.model_dump())
+
+    def _require_ours(self, file: str) -> None:
+        path = self.folder / file
+        if not path.exists() and not path.is_symlink():
+            return
+        if file not in self._owners:
+            raise UserError(f"{path} exists and spleenseg did not make it; choose another output folder")
+        seal = self.items[self._owners[file]].files[file]
+        if seal is not None and (not path.is_file() or sha256(path) != seal):
+            raise UserError(f"{path} was changed since spleenseg wrote it; move it, or choose another folder")
+
+    def _read(self) -> _Page:
+        try:
+            return _Page.model_validate(json.loads(self.path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, ValidationError) as error:
+            raise UserError(f"{self.path} is damaged; choose another output folder") from error
+
+    def _sweep(self) -> None:
+        """Remove what a killed run of ours left half written."""
+        for leftover in self.folder.glob(_LEFTOVERS):
+            leftover.unlink(missing_ok=True)

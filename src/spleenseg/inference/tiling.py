@@ -1,0 +1,83 @@
+"""Images larger than the model: overlapping tiles, blended where they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from spleenseg.inference.engine import Floats
+
+Pixels = npt.NDArray[np.uint8]
+Predict = Callable[[Iterable[Pixels]], Iterable[Floats]]  # [H, W, C] each -> [H, W, K] each, lazily
+
+SIGMA_OF_TILE = 1 / 8  # of the Gaussian weight, as a share of the tile's side
+LEAST_WEIGHT = 1e-3  # no pixel of a tile counts for nothing: corners may be covered only once
+
+
+def tiled_probabilities(image: Pixels, predict: Predict, tile: tuple[int, int], overlap: int) -> Floats:
+    """Predict an image tile by tile and blend the tiles with Gaussian weights.
+
+    An image smaller than a tile is continued by its edge to one tile and cut back afterwards.
+
+    Args:
+        image: uint8 [H, W, C], any size.
+        predict: maps images of the tile's size to probabilities of the same size, in order.
+        tile: height and width of a tile in pixels.
+        overlap: pixels that neighbouring tiles share at least, less than both sides of the tile.
+
+    Returns:
+        float32 [H, W, K].
+    """
+    height, width = image.shape[:2]
+    padded = _continued(image, tile)
+    corners = list(tile_corners(padded.shape[:2], tile, overlap))
+    weight = blending_weight(tile)
+    weights = np.zeros((*padded.shape[:2], 1), np.float32)
+    total: Floats | None = None
+    cuts = (padded[top : top + tile[0], left : left + tile[1]] for top, left in corners)
+    for (top, left), part in zip(corners, predict(cuts), strict=True):
+        if total is None:
+            total = np.zeros((*padded.shape[:2], part.shape[-1]), np.float32)
+        here = np.s_[top : top + tile[0], left : left + tile[1]]
+        total[here] += part * weight
+        weights[here] += weight
+    assert total is not None  # there is always one tile
+    total /= weights
+    return total[:height, :width]
+
+
+def tile_corners(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> Iterator[tuple[int, int]]:
+    """Yield (top, left) of tiles that cover `size` and lie inside it, row by row.
+
+    Raises:
+        ValueError: `overlap` is negative or not less than the tile's sides.
+    """
+    if not 0 <= overlap < min(tile):
+        raise ValueError(f"overlap {overlap} does not fit tiles of {tile[0]}x{tile[1]}")
+    for top in _starts(size[0], tile[0], overlap):
+        for left in _starts(size[1], tile[1], overlap):
+            yield top, left
+
+
+def blending_weight(tile: tuple[int, int]) -> Floats:
+    """Return float32 [h, w, 1]: a Gaussian, highest in the middle of the tile."""
+    down, across = (_bell(side) for side in tile)
+    return np.maximum(np.outer(down, across), LEAST_WEIGHT)[..., None].astype(np.float32)
+
+
+def _starts(length: int, side: int, overlap: int) -> list[int]:
+    last = length - side
+    return [*range(0, last, side - overlap), last]
+
+
+def _bell(side: int) -> npt.NDArray[np.float64]:
+    offsets = np.arange(side) - (side - 1) / 2
+    bell: npt.NDArray[np.float64] = np.exp(-0.5 * (offsets / (side * SIGMA_OF_TILE)) ** 2)
+    return bell
+
+
+def _continued(image: Pixels, tile: tuple[int, int]) -> Pixels:
+    below, right = (max(0, side - length) for side, length in zip(tile, image.shape[:2], strict=True))
+    return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else image
