@@ -1,1 +1,57 @@
-"""spleenseg: organ segmentation on CT, from one config file."""
+"""spleenseg: organ segmentation on CT, from one config file.
+
+Every command of the program is a function here, typed, and silent unless given a reporter:
+
+    import spleenseg
+    spleenseg.prepare("Task09_Spleen", "dataset/Spleen")
+    spleenseg.train("train_eval_infer.config")
+
+Functions are loaded when first used, so that importing the package stays instant.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spleenseg.config import load_config as load_config
+    from spleenseg.datasets.prepare import prepare as prepare
+    from spleenseg.datasets.statistics import stats as stats
+    from spleenseg.demo.run import demo as demo
+    from spleenseg.errors import UserError as UserError
+    from spleenseg.evaluation.evaluate import evaluate as evaluate
+    from spleenseg.inference.images import infer as infer
+    from spleenseg.inference.segment import segment as segment
+    from spleenseg.phantom import write_cohort as phantom
+    from spleenseg.training.train import train as train
+    from spleenseg.volumes import read_labels as read_labels
+    from spleenseg.volumes import read_volume as read_volume
+    from spleenseg.volumes import write_labels as write_labels
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load_config": ("spleenseg.config", "load_config"),
+    "prepare": ("spleenseg.datasets.prepare", "prepare"),
+    "stats": ("spleenseg.datasets.statistics", "stats"),
+    "demo": ("spleenseg.demo.run", "demo"),
+    "UserError": ("spleenseg.errors", "UserError"),
+    "evaluate": ("spleenseg.evaluation.evaluate", "evaluate"),
+    "infer": ("spleenseg.inference.images", "infer"),
+    "segment": ("spleenseg.inference.segment", "segment"),
+    "phantom": ("spleenseg.phantom", "write_cohort"),
+    "train": ("spleenseg.training.train", "train"),
+    "read_labels": ("spleenseg.volumes", "read_labels"),
+    "read_volume": ("spleenseg.volumes", "read_volume"),
+    "write_labels": ("spleenseg.volumes", "write_labels"),
+}
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public function from its home when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'spleenseg' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

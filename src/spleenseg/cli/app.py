@@ -1,0 +1,74 @@
+"""The program `spleenseg`: its commands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from types import FrameType
+
+import typer
+
+from spleenseg.cli import config, data, demo, segment, work
+from spleenseg.errors import ExitCode, UserError
+
+INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
+
+app = typer.Typer(
+    help="Train, evaluate and run organ segmentation on CT, from one config file.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("phantom")(data.phantom)
+app.command("prepare")(data.prepare)
+app.command("stats")(data.stats)
+app.command("train")(work.train)
+app.command("evaluate")(work.evaluate)
+app.command("infer")(work.infer)
+app.command("segment")(segment.segment)
+app.add_typer(config.app, name="config", help="Check, show or start a config file.")
+
+
+def main() -> None:
+    """Run the command line and exit with the status of contracts: 0, 1, 2 or 130."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status; errors become one line on standard error."""
+    usage_error = typer.BadParameter.__mro__[1]
+    debug = "--debug" in arguments
+    try:
+        status = app([word for word in arguments if word != "--debug"], standalone_mode=False)
+    except UserError as error:
+        return _fail(str(error), ExitCode.USER_ERROR, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", ExitCode.INTERRUPTED, debug=False)
+    except usage_error as error:
+        return _fail(_usage(error), ExitCode.USER_ERROR, debug)
+    except Exception as error:
+        line = f"{type(error).__name__}: {error} (a bug in spleenseg; --debug shows the details, please report)"
+        return _fail(" ".join(line.split()), INTERNAL_ERROR, debug)
+    return status if isinstance(status, int) else ExitCode.DONE
+
+
+def _fail(line: str, status: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"error: {line}", file=sys.stderr)  # noqa: T201
+    return int(status)
+
+
+def _usage(error: BaseException) -> str:
+    """Word a mistake in the command line, with the command whose --help explains it."""
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "spleenseg"
+    return f"{' '.join(message.split())} (see {command} --help)"
+
+
+def _as_interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

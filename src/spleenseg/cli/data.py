@@ -1,0 +1,89 @@
+"""Commands that make and look at data: phantom, prepare, stats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spleenseg.cli.options import AsJson, Quiet, Resume, Seed, Threads, terminal
+
+
+def phantom(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the cohort (MSD layout).")],
+    cases: Annotated[int, typer.Option(min=1, help="Labelled patients.")] = 10,
+    unlabelled: Annotated[int, typer.Option(min=0, help="Further patients without labels (imagesTs).")] = 0,
+    size: Annotated[int, typer.Option(min=32, max=1024, help="Pixels a side of a slice.")] = 512,
+    splenectomy: Annotated[float, typer.Option(min=0, max=1, help="Share of patients without a spleen.")] = 0.05,
+    seed: Seed = 137,
+    threads: Threads = None,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a synthetic abdominal CT cohort: for tests and demonstrations, not evidence about patients."""
+    from spleenseg.phantom import write_cohort
+
+    reporter = terminal(quiet)
+    write_cohort(
+        folder,
+        cases,
+        seed,
+        size=size,
+        splenectomy=splenectomy,
+        unlabelled=unlabelled,
+        threads=threads,
+        resume=resume,
+        reporter=reporter,
+    )
+    reporter.say(f"{cases + unlabelled} synthetic patients written to {folder}")
+
+
+def prepare(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="MSD-layout folder: imagesTr, labelsTr.")],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Where to write the image/mask dataset.")],
+    window: Annotated[
+        tuple[float, float], typer.Option(metavar="LOW HIGH", help="HU shown as black and as white.")
+    ] = (-160.0, 240.0),
+    display: Annotated[str, typer.Option(help="radiological, or reference (mirrored left-right).")] = "radiological",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Label to keep (repeatable; default: those of dataset.json)."),
+    ] = None,
+    seed: Seed = 137,
+    threads: Threads = None,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Turn CT volumes and label maps into windowed PNG slices, split 70/20/10 by patient."""
+    from spleenseg.datasets.prepare import parse_labels
+    from spleenseg.datasets.prepare import prepare as run
+
+    reporter = terminal(quiet)
+    manifest = run(
+        source,
+        dataset,
+        window=window,
+        display=display,
+        labels=parse_labels(label),
+        seed=seed,
+        threads=threads,
+        resume=resume,
+        reporter=reporter,
+    )
+    reporter.say(f"{len(manifest.cases)} cases prepared in {dataset}")
+
+
+def stats(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder with train, valid and test.")],
+    output: Annotated[Path | None, typer.Option("-o", help="The bar chart (default: in DATASET).")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Count slices, patients and organ per split; draw the bar chart."""
+    from spleenseg.cli.tables import show_table
+    from spleenseg.datasets.statistics import stats as run
+
+    reporter = terminal(quiet)
+    found = run(dataset, chart=output, reporter=reporter)
+    show_table(found.rows(), as_json)

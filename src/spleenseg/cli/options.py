@@ -1,0 +1,26 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spleenseg.cli.terminal import Terminal
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="train_eval_infer.config of the project.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one value of the config (repeatable)."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run began.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads to use (default: all cores).")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings and errors only.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def terminal(quiet: bool) -> Terminal:
+    """Return the reporter of a command."""
+    return Terminal(quiet)

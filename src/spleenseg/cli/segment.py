@@ -1,0 +1,40 @@
+"""The command segment: CT volumes in, label maps and millilitres out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spleenseg.cli.options import Quiet, Resume, terminal
+from spleenseg.errors import ExitCode
+
+
+def segment(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="NIfTI files, or folders of them.")],
+    model: Annotated[Path, typer.Option("--model", help="A run folder (the folder of the config).")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("segmentations"),
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability from which a voxel counts.")] = 0.5,
+    probabilities: Annotated[bool, typer.Option("--prob", help="Also write the probabilities.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Slices predicted at once.")] = 4,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Segment CT volumes in their own geometry: label map, overlay, volumes.csv."""
+    from spleenseg.inference.segment import segment as run
+
+    reporter = terminal(quiet)
+    result = run(
+        inputs,
+        out,
+        model,
+        threshold=threshold,
+        probabilities=probabilities,
+        resume=resume,
+        batch_size=batch_size,
+        reporter=reporter,
+    )
+    reporter.say(result.summary())
+    if result.failed:
+        raise typer.Exit(ExitCode.FINDINGS)

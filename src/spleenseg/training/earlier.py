@@ -1,0 +1,38 @@
+"""What becomes of an earlier run in the same folder: it is moved aside by renaming, never deleted."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from spleenseg.errors import UserError
+from spleenseg.models.run_folder import RunFolder
+
+
+def set_earlier_run_aside(run: RunFolder) -> Path | None:
+    """Move the products of an earlier run to `<models>_<time>_bak`; None when there are none.
+
+    Only files this program makes are moved; whatever else lies in the folders stays where it is.
+
+    Raises:
+        UserError: a file cannot be moved (in use, no permission).
+    """
+    found = [path for path in run.products() if path.exists()]
+    if not found:
+        return None
+    aside = _free_name(run.models_dir)
+    for path in found:
+        target = aside / path.relative_to(run.root) if path.is_relative_to(run.root) else aside / path.name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+        except OSError as error:
+            raise UserError(f"cannot move {path} of the earlier run aside: {error.strerror or error}") from error
+    return aside
+
+
+def _free_name(models_dir: Path) -> Path:
+    stamp = time.strftime("%Y%m%d_%H%M%S")
+    base = models_dir.with_name(f"{models_dir.name}_{stamp}_bak")
+    names = (base if n == 0 else base.with_name(f"{base.name}_{n}") for n in range(10_000))
+    return next(name for name in names if not name.exists())

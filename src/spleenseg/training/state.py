@@ -1,0 +1,67 @@
+"""Where a training stands: counters, the best epoch, the learning rate and the figures of every epoch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class TrainState:
+    """Everything of a training that is not a weight; saved with each checkpoint, plain enough for JSON.
+
+    Attributes:
+        epoch: the epoch running or about to run, from 0.
+        step: steps of that epoch already done.
+        learning_rate: the rate in force.
+        best_loss: lowest validation loss so far (infinite before the first epoch ends).
+        best_epoch: the epoch that reached it, None before.
+        stale_epochs: epochs since then, for early stopping.
+        stale_since_reduction: epochs without improvement since the rate was last reduced.
+        history: one row of figures per finished epoch.
+    """
+
+    learning_rate: float
+    epoch: int = 0
+    step: int = 0
+    best_loss: float = math.inf
+    best_epoch: int | None = None
+    stale_epochs: int = 0
+    stale_since_reduction: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def finish_epoch(self, figures: dict[str, float]) -> bool:
+        """Record an epoch's figures and move to the next; True when its `val_loss` is the lowest so far."""
+        self.history.append({"epoch": self.epoch, **figures})
+        improved = figures["val_loss"] < self.best_loss
+        if improved:
+            self.best_loss, self.best_epoch = figures["val_loss"], self.epoch
+        self.stale_epochs = 0 if improved else self.stale_epochs + 1
+        self.stale_since_reduction = 0 if improved else self.stale_since_reduction + 1
+        self.epoch, self.step = self.epoch + 1, 0
+        return improved
+
+    def reduce_rate_on_plateau(self, patience: int, factor: float) -> bool:
+        """Multiply the learning rate by `factor` after `patience` epochs without improvement; True if done."""
+        if self.stale_since_reduction < max(1, patience):
+            return False
+        self.learning_rate *= factor
+        self.stale_since_reduction = 0
+        return True
+
+    def should_stop(self, patience: int | None) -> bool:
+        """Whether the validation loss has not improved for `patience` epochs (None: never stop early)."""
+        return patience is not None and self.stale_epochs >= patience
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the state as JSON-able values; an infinite loss is None."""
+        data = asdict(self)
+        data["best_loss"] = None if math.isinf(self.best_loss) else self.best_loss
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> TrainState:
+        """Rebuild a state that `as_dict` gave."""
+        best = math.inf if data["best_loss"] is None else data["best_loss"]
+        return cls(**{**data, "best_loss": best})

@@ -1,0 +1,146 @@
+"""`train`: from a config file to a run folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spleenseg.augment.debug import DebugSaver
+from spleenseg.augment.policies import build_policy
+from spleenseg.augment.stream import BatchStream
+from spleenseg.config import Config, load_config
+from spleenseg.datasets.slices import SliceSet
+from spleenseg.errors import UserError
+from spleenseg.files import atomic
+from spleenseg.models.run_folder import RunFolder
+from spleenseg.progress import SILENT, Reporter
+from spleenseg.training.earlier import set_earlier_run_aside
+from spleenseg.training.feed import training_target, validation_batches
+from spleenseg.training.preflight import check
+
+if TYPE_CHECKING:
+    from spleenseg.training.trainer import Feed
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training came to.
+
+    Attributes:
+        run: the run folder.
+        epochs: epochs trained in all.
+        best_epoch: the epoch whose weights were kept as the best, from 0; None when no epoch had a finite
+            validation loss.
+        best: the figures of that epoch.
+    """
+
+    run: RunFolder
+    epochs: int
+    best_epoch: int | None
+    best: dict[str, float]
+
+    def summary(self) -> str:
+        """Say the result in one line."""
+        if self.best_epoch is None:
+            return f"{self.epochs} epochs trained, none with a finite validation loss"
+        return (
+            f"best epoch {self.best_epoch + 1} of {self.epochs}: validation loss {self.best['val_loss']:.4f}, "
+            f"Dice {self.best['val_dice_coef']:.4f}; weights in {self.run.best_weights}"
+        )
+
+
+def train(
+    config: Config | Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    reporter: Reporter = SILENT,
+) -> TrainResult:
+    """Train the network a config describes; see the run folder in docs/reference/run-folder.md for the files.
+
+    The products of an earlier run in the same folder are moved aside first, never deleted.
+
+    Args:
+        config: a config file, or one already loaded.
+        overrides: "section.key=value" settings over the file (not with a loaded config).
+        resume: continue at the step where the last run of this folder stopped.
+        reporter: shows progress and one line an epoch.
+
+    Raises:
+        UserError: anything in the config or the data that cannot work, before training starts; a loss that
+            became NaN; a file that cannot be written.
+        KeyboardInterrupt: asked to stop; the state is saved and `resume` continues.
+    """
+    if not isinstance(config, Config):
+        config = load_config(config, overrides)
+    for line in config.warnings:
+        reporter.warn(line)
+    check(config)
+    run = RunFolder.of(config)
+    if resume and not run.last_state.is_file():
+        raise UserError(f"nothing to resume in {run.models_dir}; train without --resume first")
+    slices = SliceSet.from_config(config, "train", reporter)
+    valid = SliceSet.from_config(config, "eval", reporter)
+    return _run(config, run, slices, valid, resume, reporter)
+
+
+def _run(
+    config: Config, run: RunFolder, slices: SliceSet, valid: SliceSet, resume: bool, reporter: Reporter
+) -> TrainResult:
+    from spleenseg.training.network import build
+    from spleenseg.training.record import RunRecord
+    from spleenseg.training.trainer import Trainer
+
+    network, learner = build(config)
+    if not resume:
+        _make_room(run, reporter)
+    record = RunRecord.start(config, run, slices, valid, network, resume)
+    if record.manifest.patient_overlap:
+        reporter.warn(_overlap_line(record.manifest.patient_overlap))
+    _keep_config(config, run)
+    feed = _feed(config, slices, valid)
+    trainer = Trainer(config, run, network, learner, feed, record.update, reporter)
+    if resume:
+        trainer.resume()
+    try:
+        state = trainer.fit()
+    finally:
+        if feed.debug:
+            feed.debug.close()
+    best = next((row for row in state.history if row["epoch"] == state.best_epoch), {})
+    return TrainResult(run, state.epoch, state.best_epoch, dict(best))
+
+
+def _feed(config: Config, slices: SliceSet, valid: SliceSet) -> Feed:
+    from spleenseg.training.trainer import Feed
+
+    stream = BatchStream(
+        slices,
+        build_policy(config),
+        config.train.batch_size,
+        config.train.steps_per_epoch,
+        config.train.seed,
+        training_target(config),
+        config.train.threads,
+    )
+    return Feed(stream, validation_batches(valid, config), DebugSaver.from_config(config))
+
+
+def _make_room(run: RunFolder, reporter: Reporter) -> None:
+    aside = set_earlier_run_aside(run)
+    if aside is not None:
+        reporter.say(f"the earlier run of this folder was moved to {aside}")
+
+
+def _keep_config(config: Config, run: RunFolder) -> None:
+    """Keep a copy of the config beside the weights, byte for byte."""
+    with atomic(run.models_dir / config.path.name) as temporary:
+        shutil.copyfile(config.path, temporary)
+
+
+def _overlap_line(overlap: dict[str, list[str]]) -> str:
+    pairs = "; ".join(f"{len(who)} in {splits}" for splits, who in overlap.items())
+    return f"the same patients are in two splits ({pairs}): validation figures will be too good; recorded in run.json"

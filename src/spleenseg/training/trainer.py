@@ -1,0 +1,173 @@
+"""The training loop: our own epochs over `train_on_batch`, so that every step can be saved, resumed and shown."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any
+
+from spleenseg.augment.debug import DebugSaver
+from spleenseg.augment.stream import Batch, BatchStream
+from spleenseg.config import Config
+from spleenseg.errors import UserError
+from spleenseg.files import atomic
+from spleenseg.models.run_folder import RunFolder
+from spleenseg.progress import Reporter, Task
+from spleenseg.training.checkpoint import load_checkpoint, save_checkpoint
+from spleenseg.training.history import write_history
+from spleenseg.training.interruption import StopRequest, stop_between_steps
+from spleenseg.training.state import TrainState
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What the trainer is fed with: the augmented stream, and the validation batches as they are."""
+
+    stream: BatchStream
+    validation: Callable[[], Iterator[Batch]]
+    debug: DebugSaver | None
+
+
+class Trainer:
+    """Runs epochs, keeps the best and the last, and writes the files of a run after each epoch.
+
+    Args:
+        config: the config of the run.
+        run: where everything goes.
+        network: the Keras model whose weights are saved (ends in probabilities).
+        learner: the compiled Keras model that trains the same weights (ends in logits).
+        feed: batches for training and validation.
+        on_epoch: called with the state after each epoch's files are written.
+        reporter: shows progress.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        run: RunFolder,
+        network: Any,
+        learner: Any,
+        feed: Feed,
+        on_epoch: Callable[[TrainState], None],
+        reporter: Reporter,
+    ) -> None:
+        self.config, self.run, self.network, self.learner = config, run, network, learner
+        self.feed, self.on_epoch, self.reporter = feed, on_epoch, reporter
+        self.state = TrainState(learning_rate=config.model.learning_rate)
+        self._partial: dict[str, float] = {}
+
+    def resume(self) -> None:
+        """Continue from `models/last`."""
+        self.state = load_checkpoint(self.run.last_state, self._variables())
+        self.reporter.say(f"continuing at epoch {self.state.epoch + 1}, step {self.state.step + 1}")
+
+    def fit(self) -> TrainState:
+        """Train until the epochs are done or the validation loss has stalled for `patience` epochs.
+
+        Raises:
+            UserError: the loss became NaN, or a file cannot be written.
+            KeyboardInterrupt: asked to stop; the state is saved.
+        """
+        settings = self.config.train
+        total = settings.epochs * settings.steps_per_epoch
+        with ExitStack() as stack:
+            request = stack.enter_context(stop_between_steps())
+            task = stack.enter_context(self.reporter.task("training", total))
+            task.advance(self.state.epoch * settings.steps_per_epoch + self.state.step)
+            while self.state.epoch < settings.epochs and not self.state.should_stop(settings.patience):
+                self._run_epoch(task, request)
+        return self.state
+
+    def _run_epoch(self, task: Task, request: StopRequest) -> None:
+        started = time.perf_counter()
+        if self.state.step == 0:
+            self.learner.reset_metrics()
+        logs = self._train_steps(task, request)
+        figures = {**logs, **self._validate(), "learning_rate": self.state.learning_rate}
+        figures["seconds"] = round(time.perf_counter() - started, 3)
+        improved = self.state.finish_epoch(figures)
+        if improved:
+            self._save_best()
+        self._say_epoch(figures, improved)
+        self._reduce_rate()
+        self._save_last()
+        write_history(self.run, self.state.history, self.config.train.metrics)
+        self.on_epoch(self.state)
+
+    def _train_steps(self, task: Task, request: StopRequest) -> dict[str, float]:
+        logs: dict[str, float] = {}
+        every = self.config.train.checkpoint_every
+        with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
+            for batch in batches:
+                logs = _floats(self.learner.train_on_batch(batch.images, batch.targets, return_dict=True))
+                self._require_finite(logs["loss"], batch)
+                if self.feed.debug:
+                    self.feed.debug.save(batch, self.state.epoch)
+                self.state.step += 1
+                task.advance(note=f"epoch {self.state.epoch + 1}/{self.config.train.epochs}  {_brief(logs)}")
+                if request.requested:
+                    self._save_last()
+                    raise KeyboardInterrupt
+                if every and self.state.step % every == 0:
+                    self._save_last()
+        return logs
+
+    def _validate(self) -> dict[str, float]:
+        self.learner.reset_metrics()
+        logs: dict[str, float] = {}
+        for batch in self.feed.validation():
+            logs = _floats(self.learner.test_on_batch(batch.images, batch.targets, return_dict=True))
+        return {f"val_{name}": value for name, value in logs.items()}
+
+    def _require_finite(self, loss: float, batch: Batch) -> None:
+        if math.isfinite(loss):
+            return
+        raise UserError(
+            f"the loss became {loss} at epoch {self.state.epoch + 1}, step {self.state.step + 1} "
+            f"(images {', '.join(batch.names)}); lower learning_rate or clipvalue, or look at these images; "
+            "the last checkpoint is intact"
+        )
+
+    def _reduce_rate(self) -> None:
+        settings = self.config.train
+        if not settings.learning_rate_reducer:
+            return
+        patience = settings.reducer_patience or max(1, (settings.patience or 10) // 2)
+        if self.state.reduce_rate_on_plateau(patience, settings.reducer_factor):
+            self.learner.optimizer.learning_rate = self.state.learning_rate
+            self.reporter.say(f"learning rate reduced to {self.state.learning_rate:g}")
+
+    def _save_best(self) -> None:
+        with atomic(self.run.best_weights) as temporary:
+            if self.config.train.save_weights_only:
+                self.network.save_weights(temporary)
+            else:
+                self.network.save(temporary)
+
+    def _save_last(self) -> None:
+        save_checkpoint(self.run.last_state, self._variables(), self.state)
+
+    def _variables(self) -> Sequence[Any]:
+        learner = self.learner
+        return [*learner.variables, *learner.optimizer.variables, *learner.metrics_variables]
+
+    def _say_epoch(self, figures: dict[str, float], improved: bool) -> None:
+        val = {name.removeprefix("val_"): value for name, value in figures.items() if name.startswith("val_")}
+        mark = "  best so far" if improved else ""
+        self.reporter.say(
+            f"epoch {self.state.epoch}/{self.config.train.epochs}  {_brief(figures)}  |  "
+            f"validation {_brief(val)}  |  {figures['seconds']:.0f} s{mark}"
+        )
+
+
+def _floats(logs: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in logs.items()}
+
+
+def _brief(logs: dict[str, float]) -> str:
+    """Loss, Dice and IoU in one line, under the names people read."""
+    shown = {"loss": "loss", "dice_coef": "Dice", "iou_coef": "IoU"}
+    return "  ".join(f"{label} {logs[name]:.4f}" for name, label in shown.items() if name in logs)
