@@ -25,12 +25,14 @@ def inflate_head(compressed: bytes, size: int, path: Path) -> bytes:
     """Return the first `size` bytes of gzip data, or all of it where it holds fewer.
 
     Raises:
-        UserError: the data is corrupt.
+        UserError: the data is truncated or corrupt before that.
     """
-    try:
-        return bytes(isal_zlib.decompressobj(_GZIP_WINDOW).decompress(compressed[:_CHUNK], size))
-    except _Damaged as error:
-        raise _corrupt(path, error) from error
+    head = b""
+    for piece in _pieces(compressed, path):
+        head += piece[:size]
+        if len(head) >= size:
+            break
+    return head[:size]
 
 
 def inflate(compressed: bytes, size: int, path: Path) -> NDArray[np.uint8]:
@@ -67,7 +69,9 @@ def _pieces(compressed: bytes, path: Path) -> Iterator[bytes]:
                 yield stream.decompress(view[position : position + _CHUNK])
                 position += _CHUNK
         except _Damaged as error:
-            raise _corrupt(path, error) from error
+            raise UserError(
+                f"{path}: the compressed data is corrupt ({error}); copy or download the file again"
+            ) from error
         if not stream.eof:
             raise UserError(f"{path}: the compressed data is truncated; copy or download the file again")
         view = view[min(position, len(view)) - len(stream.unused_data) :]
@@ -78,10 +82,6 @@ def write_gzip(path: Path, parts: list[bytes | memoryview], level: int) -> None:
     with path.open("wb") as raw, gzip.GzipFile("", "wb", level, raw, mtime=0) as file:
         for part in parts:
             file.write(part)
-
-
-def _corrupt(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: the compressed data is corrupt ({error}); copy or download the file again")
 
 
 def _truncated(path: Path, size: int) -> UserError:
