@@ -1,0 +1,123 @@
+"""Which names `[model] model` accepts. Importing this does not import Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spleenseg.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from spleenseg.config import Config, ModelConfig
+
+PREFIX = "Tensorflow"
+FINAL_ACTIVATIONS = ("sigmoid", "softmax")
+ACTIVATIONS = ("relu", "mish", "elu", "gelu", "leaky_relu", "relu6", "selu", "silu", "swish", "tanh")
+
+
+def halved_between_levels(config: ModelConfig) -> int:
+    """Return by what an image side must be divisible if each of `num_layers` levels halves the one before."""
+    return int(2 ** (config.num_layers - 1))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What is known of a network without building it.
+
+    Attributes:
+        name: its name in the config.
+        paper: where it is described.
+        module: the module whose `features(x, config)` builds it.
+        stride: what both image sides must be divisible by, from the model section.
+    """
+
+    name: str
+    paper: str
+    module: str
+    stride: Callable[[ModelConfig], int]
+
+
+ARCHITECTURES = (
+    Architecture(
+        name="TensorflowUNet",
+        paper="Ronneberger et al. 2015, U-Net, arXiv:1505.04597",
+        module="spleenseg.models.unet",
+        stride=halved_between_levels,
+    ),
+)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all architectures, as a config writes them."""
+    return tuple(architecture.name for architecture in ARCHITECTURES)
+
+
+def resolve(name: str) -> Architecture:
+    """Return the architecture called `name`, in any case, with or without the prefix "Tensorflow".
+
+    Raises:
+        UserError: there is none of that name; the nearest one is suggested.
+    """
+    wanted = _key(name)
+    for architecture in ARCHITECTURES:
+        if _key(architecture.name) == wanted:
+            return architecture
+    spellings = [*names(), *(known.removeprefix(PREFIX) for known in names())]
+    raise UserError(f"no model '{name}'{did_you_mean(name, spellings)}; there are: {', '.join(names())}")
+
+
+def _key(name: str) -> str:
+    return name.lower().removeprefix(PREFIX.lower())
+
+
+def check(config: Config) -> None:
+    """Check everything of the model section that only the registry knows, before any work starts.
+
+    Raises:
+        UserError: an unknown model or activation, a size the model cannot halve, a dropout of 1 or more;
+            it names the file, the section, the key and the line.
+    """
+    model = config.model
+    try:
+        architecture = resolve(model.model)
+    except UserError as error:
+        raise config.error("model", "model", str(error)) from None
+    for key, problem in problems(architecture, model):
+        raise config.error("model", key, problem)
+
+
+def problems(architecture: Architecture, model: ModelConfig) -> list[tuple[str, str]]:
+    """Return what keeps `model` from being built: pairs of key and problem."""
+    return [
+        *_unknown_name("activation", model.activation, ACTIVATIONS),
+        *_unknown_name("final_activation", model.final_activation, FINAL_ACTIVATIONS),
+        *_indivisible(architecture, model),
+        *_impossible_head(model),
+    ]
+
+
+def _unknown_name(key: str, name: str, known: tuple[str, ...]) -> list[tuple[str, str]]:
+    if name in known:
+        return []
+    return [(key, f"no activation '{name}'{did_you_mean(name, known)}; accepted: {', '.join(known)}")]
+
+
+def _indivisible(architecture: Architecture, model: ModelConfig) -> list[tuple[str, str]]:
+    stride = architecture.stride(model)
+    sides = {"image_width": model.image_width, "image_height": model.image_height}
+    return [
+        (key, f"{side} is not divisible by {stride}, as {architecture.name} with num_layers = {model.num_layers} needs")
+        for key, side in sides.items()
+        if side % stride
+    ]
+
+
+def _impossible_head(model: ModelConfig) -> list[tuple[str, str]]:
+    found = []
+    if model.num_classes == 1 and model.final_activation == "softmax":
+        found.append(("final_activation", "softmax of one channel is always 1; use 'sigmoid', or num_classes = 2"))
+    deepest = model.dropout_rate * (model.num_layers - 1)
+    if deepest >= 1:
+        found.append(("dropout_rate", f"{model.dropout_rate} a level is {deepest:g} at the deepest; keep it below 1"))
+    return found

@@ -1,0 +1,209 @@
+"""The folder of a training: where everything lies in it, and the trained network out of it.
+
+Weights are rebuilt from the registry and run.json, then loaded as numbers; a `.keras` file is never
+deserialised as code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spleenseg.errors import UserError
+from spleenseg.files import sha256
+from spleenseg.models.run_manifest import BestRecord, DataRecord, NetworkRecord, RunManifest, WeightsRecord
+from spleenseg.progress import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from spleenseg.config import Config, ModelConfig
+    from spleenseg.datasets.manifest import Expectation
+
+__all__ = [
+    "BestRecord",
+    "DataRecord",
+    "NetworkRecord",
+    "RunFolder",
+    "RunManifest",
+    "Trained",
+    "WeightsRecord",
+    "load_trained",
+]
+
+CONFIG_NAME = "train_eval_infer.config"
+_NOT_THE_NETWORK = frozenset(
+    {"generator", "learning_rate", "clipvalue", "optimizer", "loss", "metrics", "show_summary", "evaluation"}
+)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Every path of a run folder; nothing is read or made.
+
+    Attributes:
+        root: the folder, which usually holds the config.
+        models_dir: weights and the state to resume from.
+        eval_dir: the tables and curves of a training.
+        config_name: name of the config file.
+        best_name: name of the best weights, without suffix.
+        weights_only: whether the best weights are `.weights.h5` (True) or a `.keras` archive.
+    """
+
+    root: Path
+    models_dir: Path
+    eval_dir: Path
+    config_name: str = CONFIG_NAME
+    best_name: str = "best_model"
+    weights_only: bool = True
+
+    @classmethod
+    def at(cls, root: Path | str) -> RunFolder:
+        """Return the run folder at `root` with nothing moved."""
+        root = Path(root)
+        return cls(root, root / "models", root / "eval")
+
+    @classmethod
+    def of(cls, config: Config) -> RunFolder:
+        """Return the run folder of a config; `model_dir` and `eval_dir` may lie elsewhere."""
+        root, train = config.folder, config.train
+        return cls(
+            root,
+            train.model_dir or root / "models",
+            train.eval_dir or root / "eval",
+            config.path.name,
+            _best_name(train.best_model_file),
+            train.save_weights_only,
+        )
+
+    @property
+    def config(self) -> Path:
+        """The config the user wrote."""
+        return self.root / self.config_name
+
+    @property
+    def config_copy(self) -> Path:
+        """The config as it was when training began."""
+        return self.models_dir / self.config_name
+
+    @property
+    def best_weights(self) -> Path:
+        """The weights of the best epoch."""
+        return self.models_dir / (self.best_name + (".weights.h5" if self.weights_only else ".keras"))
+
+    @property
+    def last(self) -> Path:
+        """The folder of the state to resume from."""
+        return self.models_dir / "last"
+
+    @property
+    def last_state(self) -> Path:
+        """Weights, optimiser and counters after the last checkpoint."""
+        return self.last / "state.npz"
+
+    @property
+    def losses_csv(self) -> Path:
+        """`epoch, loss, val_loss`."""
+        return self.eval_dir / "train_losses.csv"
+
+    @property
+    def losses_png(self) -> Path:
+        """The same as curves."""
+        return self.eval_dir / "train_losses.png"
+
+    @property
+    def metrics_csv(self) -> Path:
+        """The metrics of `[train] metrics` by epoch."""
+        return self.eval_dir / "train_metrics.csv"
+
+    @property
+    def metrics_png(self) -> Path:
+        """The same as curves."""
+        return self.eval_dir / "train_metrics.png"
+
+    @property
+    def history(self) -> Path:
+        """All figures of all epochs."""
+        return self.root / "history.json"
+
+    @property
+    def evaluation_csv(self) -> Path:
+        """Loss and metrics of `evaluate`."""
+        return self.root / "evaluation.csv"
+
+    @property
+    def cases_csv(self) -> Path:
+        """Figures by case of `evaluate`."""
+        return self.root / "cases.csv"
+
+    @property
+    def report(self) -> Path:
+        """The page people read."""
+        return self.root / "report.html"
+
+    @property
+    def manifest(self) -> Path:
+        """run.json."""
+        return self.root / "run.json"
+
+    def products(self) -> tuple[Path, ...]:
+        """Return every file a training and its evaluation make here, whether it exists or not."""
+        either = (self.models_dir / f"{self.best_name}{suffix}" for suffix in (".weights.h5", ".keras"))
+        made = (self.last_state, self.config_copy, self.losses_csv, self.losses_png, self.metrics_csv)
+        told = (self.metrics_png, self.history, self.evaluation_csv, self.cases_csv, self.report, self.manifest)
+        return (*either, *made, *told)
+
+
+def _best_name(file: Path | str | None) -> str:
+    name = Path(file).name if file else "best_model"
+    for suffix in (".weights.h5", ".keras", ".h5"):
+        name = name.removesuffix(suffix)
+    return name or "best_model"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, ready to use.
+
+    Attributes:
+        model: the keras.Model of `build.build_model` with its trained weights, float32.
+        config: the config it is used with; what shapes the network is the run's, whatever the file says now.
+        manifest: its run.json.
+        expectation: what its images must look like.
+    """
+
+    model: Any
+    config: Config
+    manifest: RunManifest
+    expectation: Expectation
+
+
+def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Trained:
+    """Rebuild the best network of a run.
+
+    Args:
+        run: a run folder, or a config, whose folder is one.
+        reporter: is warned where the config now describes another network than was trained, and where the
+            weights are not the ones run.json names (a training that was killed in between).
+
+    Raises:
+        UserError: no run.json, no weights, weights that do not fit, or another version's run.
+    """
+    from spleenseg.models.build import build_model
+    from spleenseg.models.weights import load_weights
+
+    root = Path(run) if isinstance(run, (str, Path)) else run.folder
+    manifest = RunManifest.read(root / "run.json")
+    config = _config_as_trained(run, manifest, reporter)
+    path = _weights(manifest, root, reporter)
+    model = build_model(config.model)
+    load_weights(model, path)
+    return Trained(model, config, manifest, manifest.expectation)
+
+
+def _weights(manifest: RunManifest, root: Path, reporter: Reporter) -> Path:
+    if manifest.weights is None:
+        raise UserError(f"no weights yet in {root}: its training has not finished an epoch; continue it with --resume")
+    path = root / manifest.weights.file
+    if path.is_file() and sha256(path) != manifest.weights.sha256:
+        reporter.warn(f"{path} changed after run.json was written; its figures may belong to other weights")
+    return path

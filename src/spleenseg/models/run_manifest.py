@@ -1,0 +1,222 @@
+"""run.json: everything needed to rebuild a trained network, and to say years later where it came from."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spleenseg.datasets.manifest import Expectation
+from spleenseg.errors import UserError
+from spleenseg.files import sha256, write_json
+
+if TYPE_CHECKING:
+    from spleenseg.config import Config
+
+FORMAT = 1
+_PACKAGES = (
+    "h5py",
+    "keras",
+    "nibabel",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "pydantic",
+    "scipy",
+    "tensorflow",
+    "tensorflow-cpu",
+)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class DataRecord(_Record):
+    """One split a training drew from.
+
+    Attributes:
+        slices: how many.
+        patients: how many different ones.
+        sha256: hash of its files (`datasets.data_hash`).
+    """
+
+    slices: int
+    patients: int
+    sha256: str
+
+
+class NetworkRecord(_Record):
+    """Which network was trained; `image_size` is (width, height) in pixels."""
+
+    name: str
+    parameters: int
+    image_size: tuple[int, int]
+    image_channels: int
+    num_classes: int
+
+
+class BestRecord(_Record):
+    """The epoch whose weights were kept (from 0) and its figures; an undefined figure is None."""
+
+    epoch: int
+    figures: dict[str, float | None]
+
+
+class WeightsRecord(_Record):
+    """The file of the best weights: relative to the run folder where it lies inside, else absolute."""
+
+    file: str
+    sha256: str
+
+
+class RunManifest(_Record):
+    """The content of run.json.
+
+    Attributes:
+        format: version of this layout.
+        spleenseg: version of the program that trained.
+        packages: versions of the packages that the result depends on.
+        python, platform: of the machine that trained.
+        created, finished: UTC; `finished` is None while a training runs and after it was killed.
+        seed: `[train] seed`.
+        config: every effective value, by section.
+        config_sha256: of the config file as it lay there, None if it no longer does.
+        data: by split ("train", "valid"...).
+        patient_overlap: patients that occur in two splits, by "split, split"; empty is good.
+        expectation: what images must look like for this model.
+        network: which network.
+        best: the best epoch so far.
+        weights: the file its weights are in.
+    """
+
+    format: int = FORMAT
+    spleenseg: str
+    packages: dict[str, str]
+    python: str
+    platform: str
+    created: datetime
+    finished: datetime | None = None
+    seed: int
+    config: dict[str, dict[str, Any]]
+    config_sha256: str | None
+    data: dict[str, DataRecord]
+    patient_overlap: dict[str, list[str]]
+    expectation: Expectation
+    network: NetworkRecord
+    best: BestRecord | None = None
+    weights: WeightsRecord | None = None
+
+    @classmethod
+    def start(
+        cls,
+        config: Config,
+        model: Any,
+        expectation: Expectation,
+        data: Mapping[str, DataRecord],
+        patient_overlap: Mapping[str, Iterable[str]],
+    ) -> RunManifest:
+        """Describe a training about to begin.
+
+        Args:
+            config: its config.
+            model: the built keras.Model.
+            expectation: what its training images look like.
+            data: the splits it draws from.
+            patient_overlap: patients that occur in two of them.
+        """
+        return cls(
+            spleenseg=_version("spleenseg") or "unknown",
+            packages={name: found for name in _PACKAGES if (found := _version(name))},
+            python=platform.python_version(),
+            platform=f"{platform.system()} {platform.machine()} {sys.implementation.name}",
+            created=_now(),
+            seed=config.train.seed,
+            config=config.model_dump(mode="json"),
+            config_sha256=sha256(config.path) if config.path.is_file() else None,
+            data=dict(data),
+            patient_overlap={splits: sorted(patients) for splits, patients in patient_overlap.items()},
+            expectation=expectation,
+            network=_network(config, model),
+        )
+
+    def with_best(self, epoch: int, figures: Mapping[str, float], weights: Path, root: Path) -> RunManifest:
+        """Return a copy that names a new best epoch (from 0) and the file its weights were saved to."""
+        finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+        file = weights.relative_to(root).as_posix() if weights.is_relative_to(root) else str(weights)
+        best, record = BestRecord(epoch=epoch, figures=finite), WeightsRecord(file=file, sha256=sha256(weights))
+        return self.model_copy(update={"best": best, "weights": record})
+
+    def with_end(self) -> RunManifest:
+        """Return a copy that says the training ended now."""
+        return self.model_copy(update={"finished": _now()})
+
+    def write(self, path: Path) -> None:
+        """Write run.json atomically."""
+        write_json(path, self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, path: Path) -> RunManifest:
+        """Read a run.json.
+
+        Raises:
+            UserError: there is none, it is damaged, or another version of the program wrote it.
+        """
+        if not path.is_file():
+            raise UserError(f"no run.json in {path.parent}: it is not the folder of a training; train first")
+        try:
+            data = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot read {path}: {error}") from error
+        if not isinstance(data, dict):
+            raise UserError(f"{path} is not the manifest of a training")
+        try:
+            _require_known_format(data, path)
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise UserError(_misfit(data, path, error)) from error
+
+
+def _require_known_format(data: dict[str, Any], path: Path) -> None:
+    found = data.get("format")
+    if isinstance(found, int) and found > FORMAT:
+        writer = data.get("spleenseg", "unknown")
+        raise UserError(f"{path} was written by a newer spleenseg ({writer}, run format {found}); upgrade spleenseg")
+
+
+def _misfit(data: dict[str, Any], path: Path, error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    writer = data.get("spleenseg", "unknown")
+    problem = f"{place}: {first['msg'].lower()}"
+    return f"{path} does not describe a training as this version knows it ({problem}; written by spleenseg {writer}); train again with this version, or use the one that wrote it"
+
+
+def _network(config: Config, model: Any) -> NetworkRecord:
+    section = config.model
+    return NetworkRecord(
+        name=model.name,
+        parameters=model.count_params(),
+        image_size=(section.image_width, section.image_height),
+        image_channels=section.image_channels,
+        num_classes=section.num_classes,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
