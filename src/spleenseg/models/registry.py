@@ -107,7 +107,10 @@ def _indivisible(architecture: Architecture, model: ModelConfig) -> list[tuple[s
     stride = architecture.stride(model)
     sides = {"image_width": model.image_width, "image_height": model.image_height}
     return [
-        (key, f"{side} is not divisible by {stride}, as {architecture.name} with num_layers = {model.num_layers} needs")
+        (
+            key,
+            f"{side} is not divisible by {stride}, as {architecture.name} with num_layers = {model.num_layers} needs",
+        )
         for key, side in sides.items()
         if side % stride
     ]
@@ -116,8 +119,12 @@ def _indivisible(architecture: Architecture, model: ModelConfig) -> list[tuple[s
 def _impossible_head(model: ModelConfig) -> list[tuple[str, str]]:
     found = []
     if model.num_classes == 1 and model.final_activation == "softmax":
-        found.append(("final_activation", "softmax of one channel is always 1; use 'sigmoid', or num_classes = 2"))
+        found.append(
+            ("final_activation", "softmax of one channel is always 1; use 'sigmoid', or num_classes = 2")
+        )
     deepest = model.dropout_rate * (model.num_layers - 1)
     if deepest >= 1:
-        found.append(("dropout_rate", f"{model.dropout_rate} a level is {deepest:g} at the deepest; keep it below 1"))
+        found.append(
+            ("dropout_rate", f"{model.dropout_rate} a level is {deepest:g} at the deepest; keep it below 1")
+        )
     return found

@@ -149,7 +149,14 @@ class RunFolder:
         """Return every file a training and its evaluation make here, whether it exists or not."""
         either = (self.models_dir / f"{self.best_name}{suffix}" for suffix in (".weights.h5", ".keras"))
         made = (self.last_state, self.config_copy, self.losses_csv, self.losses_png, self.metrics_csv)
-        told = (self.metrics_png, self.history, self.evaluation_csv, self.cases_csv, self.report, self.manifest)
+        told = (
+            self.metrics_png,
+            self.history,
+            self.evaluation_csv,
+            self.cases_csv,
+            self.report,
+            self.manifest,
+        )
         return (*either, *made, *told)
 
 
@@ -202,7 +209,9 @@ def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Train
 
 def _weights(manifest: RunManifest, root: Path, reporter: Reporter) -> Path:
     if manifest.weights is None:
-        raise UserError(f"no weights yet in {root}: its training has not finished an epoch; continue it with --resume")
+        raise UserError(
+            f"no weights yet in {root}: its training has not finished an epoch; continue it with --resume"
+        )
     path = root / manifest.weights.file
     if path.is_file() and sha256(path) != manifest.weights.sha256:
         reporter.warn(f"{path} changed after run.json was written; its figures may belong to other weights")

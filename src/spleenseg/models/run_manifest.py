@@ -152,7 +152,10 @@ class RunManifest(_Record):
         """Return a copy that names a new best epoch (from 0) and the file its weights were saved to."""
         finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
         file = weights.relative_to(root).as_posix() if weights.is_relative_to(root) else str(weights)
-        best, record = BestRecord(epoch=epoch, figures=finite), WeightsRecord(file=file, sha256=sha256(weights))
+        best, record = (
+            BestRecord(epoch=epoch, figures=finite),
+            WeightsRecord(file=file, sha256=sha256(weights)),
+        )
         return self.model_copy(update={"best": best, "weights": record})
 
     def with_end(self) -> RunManifest:
@@ -189,7 +192,9 @@ def _require_known_format(data: dict[str, Any], path: Path) -> None:
     found = data.get("format")
     if isinstance(found, int) and found > FORMAT:
         writer = data.get("spleenseg", "unknown")
-        raise UserError(f"{path} was written by a newer spleenseg ({writer}, run format {found}); upgrade spleenseg")
+        raise UserError(
+            f"{path} was written by a newer spleenseg ({writer}, run format {found}); upgrade spleenseg"
+        )
 
 
 def _misfit(data: dict[str, Any], path: Path, error: ValidationError) -> str:

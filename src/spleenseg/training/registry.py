@@ -1,0 +1,58 @@
+"""Which names `[model] loss`, `[model] metrics` and `[train] metrics` accept. Importing this does not import Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from spleenseg.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from spleenseg.config import Config
+
+LOSSES = {
+    "binary_crossentropy": "cross-entropy, mean over pixels",
+    "dice_loss": "1 - dice_coef (Milletari et al. 2016, arXiv:1606.04797)",
+    "iou_loss": "1 - iou_coef (Rahman & Wang 2016)",
+    "bce_dice_loss": "(binary_crossentropy + dice_loss) / 2",
+    "bce_iou_loss": "(binary_crossentropy + iou_loss) / 2",
+    "basnet_hybrid_loss": "(binary_crossentropy + (1 - SSIM) + iou_loss) / 3 (Qin et al. 2019, BASNet)",
+}
+
+METRICS = {
+    "dice_coef": "2 TP / (2 TP + FP + FN)",
+    "iou_coef": "TP / (TP + FP + FN)",
+    "sensitivity": "TP / (TP + FN)",
+    "specificity": "TN / (TN + FP)",
+    "binary_accuracy": "share of pixels with the right label",
+}
+
+ALWAYS = ("dice_coef", "iou_coef")
+
+
+def check(config: Config) -> None:
+    """Check the loss and metrics a config names.
+
+    Raises:
+        UserError: an unknown name, with file, section, key, line and the nearest right spelling.
+    """
+    if config.model.loss not in LOSSES:
+        raise config.error("model", "loss", _unknown("loss", config.model.loss, LOSSES))
+    for name in config.model.metrics:
+        if name not in METRICS:
+            raise config.error("model", "metrics", _unknown("metric", name, METRICS))
+    for name in config.train.metrics:
+        if name.removeprefix("val_") not in (*METRICS, "loss"):
+            columns = [column for metric in METRICS for column in (metric, f"val_{metric}")]
+            raise config.error("train", "metrics", _unknown("metric", name, columns))
+
+
+def metric_names(config: Config) -> tuple[str, ...]:
+    """Return the metrics a training computes: those it is asked for, those it must show, and Dice and IoU."""
+    shown = (name.removeprefix("val_") for name in config.train.metrics)
+    wanted = (*config.model.metrics, *(name for name in shown if name != "loss"), *ALWAYS)
+    return tuple(dict.fromkeys(wanted))
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    return f"no {kind} '{name}'{did_you_mean(name, known)}; accepted: {', '.join(known)}"
