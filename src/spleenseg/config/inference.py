@@ -1,0 +1,72 @@
+"""[infer], [tiledinfer], [segmentation] and [inspect]: what prediction reads, writes and draws."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from spleenseg.config import kinds
+from spleenseg.config.section import CountOrNone, Flag, Folder, FolderOrNone, Section, Share, key
+
+Strength = Annotated[float, kinds.any_of(kinds.flag(), kinds.number(0))]
+Color = Annotated[str, kinds.color()]
+Grey = kinds.whole(0, 255)
+Background = Annotated[
+    int | str | tuple[int, ...], kinds.any_of(Grey, kinds.listed(Grey, "(0,0,0)", 3, 3), kinds.color())
+]
+_TILED = "whole images are segmented, whatever their size"
+_COLORED = "`[segmentation] colorize` colours the masks"
+_AS_IS = "images are segmented as they are"
+_INSPECT = "no command draws the network"
+
+
+class InferConfig(Section):
+    """The images `infer` segments and where the masks go."""
+
+    images_dir: FolderOrNone = key(None, "Folder of the images to segment.")
+    output_dir: FolderOrNone = key(None, "Folder the masks are written to.")
+    merged_dir: FolderOrNone = key(None, "Folder the overlays are written to; None: no overlays.")
+    threshold: Share = key(0.5, "Probability from which a pixel is organ.")
+    mask_colorize: Flag = key(False, "Colour the masks.", unused=_COLORED)
+    colorized_dir: FolderOrNone = key(None, "Folder of the coloured masks.", unused=_COLORED)
+    sharpening: Strength = key(False, "Sharpen the images first.", unused=_AS_IS)
+
+
+class TiledInferConfig(Section):
+    """Segmenting images larger than the network, tile by tile."""
+
+    images_dir: FolderOrNone = key(None, "Folder of the images to segment.", unused=_TILED)
+    output_dir: FolderOrNone = key(None, "Folder the masks are written to.", unused=_TILED)
+    merged_dir: FolderOrNone = key(None, "Folder the overlays are written to.", unused=_TILED)
+    overlapping: Annotated[int, kinds.whole(0, 16384)] = key(
+        0, "Pixels by which tiles overlap.", unused=_TILED
+    )
+    split_size: CountOrNone = key(None, "Side of a tile; None: the network's.", unused=_TILED)
+    binarize: Flag = key(False, "Threshold the masks.", unused=_TILED)
+    threshold: Annotated[float, kinds.number(0, 255)] = key(60, "Grey value of the threshold.", unused=_TILED)
+    bitwise_blending: Flag = key(True, "Join with the mask of the whole image.", unused=_TILED)
+    background: Background = key(0, "Colour outside the image.", unused=_TILED)
+    mask_colorize: Flag = key(False, "Colour the masks.", unused=_TILED)
+    sharpening: Strength = key(False, "Sharpen the images first.", unused=_TILED)
+    debug: Flag = key(False, "Keep the tiles.", unused=_TILED)
+
+
+class SegmentationConfig(Section):
+    """How masks and overlays are drawn."""
+
+    colorize: Flag = key(False, "Write masks in the colours below rather than black and white.")
+    black: Color = key("black", "Colour of the background.")
+    white: Color = key("white", "Colour of the organ, in masks and overlays.")
+    overlay_style: Annotated[str, kinds.one_of("off", "contour", "fill")] = key(
+        "contour", "Overlay: nothing, the outline, or the outline over a tinted organ."
+    )
+    alpha: Share = key(0.4, "How strongly `fill` tints, from 0 to 1.")
+    blursize: Annotated[tuple[int, int] | None, kinds.optional(kinds.pair(kinds.odd(), "(3,3)"))] = key(
+        None, "Blur the masks.", unused="masks are cut at the threshold, never blurred"
+    )
+
+
+class InspectConfig(Section):
+    """Files that describe the network."""
+
+    model_graph: Folder = key("./model.png", "Drawing of the network.", unused=_INSPECT)
+    summary: Folder = key("./summary.txt", "Table of its layers.", unused=_INSPECT)

@@ -1,0 +1,68 @@
+"""A starter project: a commented config, and the three scripts the reference's users know."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Template
+
+from spleenseg.errors import UserError
+from spleenseg.files import write_text
+
+CONFIG_NAME = "train_eval_infer.config"
+SCRIPTS = {"1.train": "train", "2.evaluate": "evaluate", "3.infer": "infer"}
+_NAME = re.compile(r"\w[\w .-]*")
+_BAT = '@echo off\r\ncd /d "%~dp0"\r\nspleenseg {command} {config} %*\r\n'
+_SH = '#!/bin/sh\ncd "$(dirname "$0")" || exit 2\nexec spleenseg {command} {config} "$@"\n'
+
+
+def new(folder: Path | str, name: str = "Spleen") -> tuple[Path, ...]:
+    """Write a starter project: the config, and scripts that train, evaluate and infer with it.
+
+    Args:
+        folder: where to; made if missing. Other files in it are left alone.
+        name: name of the dataset, which is expected in ``dataset/NAME`` below the folder.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: one of the files exists, the name would not do as a folder's, or nothing can be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; give a folder for the project")
+    contents = _contents(name)
+    for file in contents:
+        if (folder / file).exists():
+            raise UserError(f"{folder / file} exists and is not overwritten; give another folder")
+    for file, text in contents.items():
+        write_text(folder / file, text)
+        if file.endswith(".sh"):
+            (folder / file).chmod((folder / file).stat().st_mode | 0o111)
+    return tuple(folder / file for file in contents)
+
+
+def starter_config(name: str, dataset: str) -> str:
+    """Return the text of the starter config.
+
+    Args:
+        name: name of the dataset, for the title.
+        dataset: folder that holds train, valid and test, as seen from the config's folder.
+    """
+    from importlib.resources import files
+
+    template = (files("spleenseg.config") / "templates" / CONFIG_NAME).read_text(encoding="utf-8")
+    return Template(template).substitute(name=name, dataset=dataset)
+
+
+def _contents(name: str) -> dict[str, str]:
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"--name {name!r}: use letters, digits, blanks and . _ - only, beginning with a letter or digit"
+        )
+    contents = {CONFIG_NAME: starter_config(name, f"./dataset/{name}")}
+    for script, command in SCRIPTS.items():
+        contents[f"{script}.bat"] = _BAT.format(command=command, config=CONFIG_NAME)
+        contents[f"{script}.sh"] = _SH.format(command=command, config=CONFIG_NAME)
+    return contents

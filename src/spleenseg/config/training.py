@@ -1,0 +1,89 @@
+"""[train], [eval] and [test]: the folders of each split, and how training goes on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from spleenseg.config import kinds
+from spleenseg.config.model import Anything, Names
+from spleenseg.config.section import Count, CountOrNone, Flag, Folder, FolderOrNone, Section, key
+
+_PREVIEW = "predictions are not drawn during training"
+
+
+def _half_patience(before: dict[str, int]) -> int:
+    return max(1, before["patience"] // 2)
+
+
+class Split(Section):
+    """The folders of one split, and the batch it is evaluated with."""
+
+    image_datapath: FolderOrNone = key(None, "Folder of the images.")
+    mask_datapath: FolderOrNone = key(None, "Folder of the masks, named like the images.")
+    batch_size: Count = key(4, "Slices evaluated at once.")
+
+
+class EvalConfig(Split):
+    """The slices that validate each epoch."""
+
+
+class TestConfig(Split):
+    """The slices `evaluate` reads by default."""
+
+    __test__ = False  # a section, not a test class
+
+
+class TrainConfig(Section):
+    """The training slices, and how training goes on."""
+
+    image_datapath: FolderOrNone = key(None, "Folder of the training images.")
+    mask_datapath: FolderOrNone = key(None, "Folder of the training masks, named like the images.")
+    epochs: Count = key(100, "Most epochs to train.")
+    batch_size: Count = key(4, "Slices per step.")
+    steps_per_epoch: Count = key(400, "Steps per epoch.")
+    patience: Count = key(10, "Stop after this many epochs without a better validation loss.")
+    metrics: Names = key(("binary_accuracy", "val_binary_accuracy"), "Columns of train_metrics.csv.")
+    model_dir: Folder = key("./models", "Where the weights are written.")
+    eval_dir: Folder = key("./eval", "Where the curves are written.")
+    create_backup: Flag = key(False, "Move an existing model_dir aside before training.")
+    learning_rate_reducer: Flag = key(False, "Lower the learning rate when the validation loss stalls.")
+    reducer_patience: Count = key(_half_patience, "Epochs it may stall; half of `patience` if not given.")
+    reducer_factor: Annotated[float, kinds.positive(below=1)] = key(0.1, "Factor it is lowered by.")
+    save_weights_only: Flag = key(
+        False, "Keep the weights (.weights.h5) rather than the whole model (.keras)."
+    )
+    best_model_file: Annotated[str | None, kinds.optional(kinds.file_name("best_model.weights.h5"))] = key(
+        None, "Name of the best model's file; None: best_model.weights.h5 or best_model.keras."
+    )
+    seed: Annotated[int, kinds.whole(0, 2**32 - 1)] = key(137, "Seed of everything random.")
+    validation_limit: CountOrNone = key(None, "Validate on only this many slices, for a quick try.")
+    checkpoint_every: CountOrNone = key(
+        None, "Steps between checkpoints; None: one at the end of each epoch."
+    )
+    precision: Annotated[str, kinds.one_of("auto", "float32", "bfloat16", "float16")] = key(
+        "float32", "Number format of the network; the loss is always float32."
+    )
+    threads: CountOrNone = key(None, "Threads that prepare batches; None: one per core.")
+
+    validation_steps: Count = key(
+        800, "Validation batches per epoch.", unused="validation sees every slice once"
+    )
+    dataset_splitter: Flag = key(
+        False, "Split the training folder.", unused="validation reads the [eval] folders, split by patient"
+    )
+    seedreset_callback: Flag = key(
+        False, "Reset the seed each epoch.", unused="every sample follows from seed, epoch and index"
+    )
+    epoch_change_infer: Flag = key(False, "Draw predictions after each epoch.", unused=_PREVIEW)
+    epoch_change_infer_dir: Folder = key("./epoch_change_infer", "Folder of those drawings.", unused=_PREVIEW)
+    epoch_change_tiledinfer: Flag = key(False, "Draw tiled predictions after each epoch.", unused=_PREVIEW)
+    epoch_change_tiledinfer_dir: Folder = key(
+        "./epoch_change_tiledinfer", "Folder of those drawings.", unused=_PREVIEW
+    )
+    num_infer_images: Count = key(1, "How many images to draw.", unused=_PREVIEW)
+    save_model_file: Anything = key(
+        None, "File of the model.", unused="`best_model_file` is the key that is read"
+    )
+    show_history: Anything = key(
+        None, "Print the history.", unused="every epoch is shown and kept in history.json"
+    )
