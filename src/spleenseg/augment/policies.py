@@ -1,0 +1,51 @@
+"""How the transform of a sample is drawn, by the name in `[augmentor] policy`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from spleenseg.augment.fields import Shape
+from spleenseg.augment.reference import reference_policy
+from spleenseg.augment.transform import Transform
+from spleenseg.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from spleenseg.config import Config
+
+
+class Policy(Protocol):
+    """Draws the parameters of one sample."""
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Transform:
+        """Return the transform of one sample of `shape` (H, W), using no randomness but `rng`'s."""
+
+
+class Unchanged:
+    """The policy that leaves every pair as it is."""
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Transform:
+        """Return the identity."""
+        return Transform()
+
+
+POLICIES: dict[str, Callable[[Config], Policy]] = {"reference": reference_policy}
+
+
+def build_policy(config: Config) -> Policy:
+    """Return the policy the config asks for; pairs stay as they are without generator or augmentation.
+
+    Raises:
+        UserError: no policy of that name, or an impossible parameter.
+    """
+    if not (config.model.generator and config.generator.augmentation):
+        return Unchanged()
+    name = config.augmentor.policy
+    if name not in POLICIES:
+        known = ", ".join(POLICIES)
+        raise config.error(
+            "augmentor", "policy", f"no policy '{name}'{did_you_mean(name, POLICIES)}; known: {known}"
+        )
+    return POLICIES[name](config)

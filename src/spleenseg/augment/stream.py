@@ -1,0 +1,183 @@
+"""Batches of augmented pairs, made by threads, the same whatever their number.
+
+A sample is a pure function of (seed, epoch, index in the epoch): its source comes from a seeded shuffle, its
+transform from a generator of its own. So neither threads nor an interruption change what a training sees.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from spleenseg.augment.policies import Policy
+from spleenseg.augment.warp import Image, Mask
+
+_ORDER, _SAMPLE = 0, 1  # what a seed is used for
+_MOST_THREADS = 4
+_AHEAD = 2  # batches ready beyond those being made
+
+
+class Named(Protocol):
+    """Anything with a file name."""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+
+
+class Slices(Protocol):
+    """The pairs a stream draws from; read from several threads at once."""
+
+    @property
+    def files(self) -> Sequence[Named]:
+        """One entry a slice."""
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int, /) -> Image:
+        """Return uint8 [H, W, C]."""
+
+    def labels(self, index: int, /) -> Mask:
+        """Return uint8 [H, W]."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one training step takes.
+
+    Attributes:
+        images: float32 [B, H, W, C], values 0..255.
+        targets: float32 [B, H, W, K].
+        names: for each pair the transform's prefix and the source's file name.
+    """
+
+    images: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    names: tuple[str, ...]
+
+
+class BatchStream:
+    """Draws, augments and batches slices, a bounded number of batches ahead.
+
+    The sources are taken in shuffled passes that run on from epoch to epoch, so that every slice is seen
+    equally often however many steps an epoch has.
+    """
+
+    def __init__(
+        self,
+        slices: Slices,
+        policy: Policy,
+        batch_size: int,
+        steps_per_epoch: int,
+        seed: int,
+        target: Callable[[Mask], NDArray[np.float32]],
+        threads: int | None = None,
+    ) -> None:
+        """Set up a stream; nothing is computed before `epoch` is iterated.
+
+        Args:
+            slices: at least one pair, all of one size.
+            policy: draws the transform of each sample.
+            batch_size: pairs in a batch.
+            steps_per_epoch: batches in an epoch.
+            seed: >= 0; everything random follows from it.
+            target: turns labels uint8 [H, W] into what the loss compares with, float32 [H, W, K].
+            threads: that augment at the same time; None: as many as there are cores, at most 4.
+
+        Raises:
+            ValueError: no slices, or a count below 1.
+        """
+        if min(len(slices), batch_size, steps_per_epoch, 1 if threads is None else threads) < 1:
+            raise ValueError("slices, batch_size, steps_per_epoch and threads must each be at least 1")
+        self.slices, self.policy, self.target = slices, policy, target
+        self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
+        self.threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch from `first_step` on (counted from 0).
+
+        Closing the iterator, or an exception in or around it, stops the threads; what goes wrong in one of
+        them is raised here, at the batch it belongs to.
+        """
+        steps = iter(range(first_step, self.steps_per_epoch))
+        with sequential_opencv(), ThreadPoolExecutor(self.threads, "augment") as pool:
+            pending: deque[Future[Batch]] = deque()
+            try:
+                while True:
+                    while len(pending) < self.threads + _AHEAD and (step := next(steps, None)) is not None:
+                        pending.append(pool.submit(self.batch, epoch, step))
+                    if not pending:
+                        return
+                    yield pending.popleft().result()
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """Compute one batch, whatever came before it."""
+        first = step * self.batch_size
+        images, targets, names = zip(
+            *(self._sample(epoch, index) for index in range(first, first + self.batch_size)), strict=True
+        )
+        return Batch(np.stack(images, dtype=np.float32), np.stack(targets), names)
+
+    def _sample(self, epoch: int, index: int) -> tuple[Image, NDArray[np.float32], str]:
+        source = self._source(epoch, index)
+        labels = self.slices.labels(source)
+        height, width = labels.shape
+        transform = self.policy.draw(self._generator(_SAMPLE, epoch, index), (height, width))
+        image, labels = transform.apply(self.slices.image(source), labels)
+        return image, self.target(labels), transform.name + self.slices.files[source].name
+
+    def _source(self, epoch: int, index: int) -> int:
+        """Return which slice a sample is made from."""
+        position = epoch * self.steps_per_epoch * self.batch_size + index
+        turn, place = divmod(position, len(self.slices))
+        return int(self._generator(_ORDER, turn).permutation(len(self.slices))[place])
+
+    def _generator(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+
+
+class _OpenCVThreads:
+    """OpenCV's own threads, one setting for the whole process: off while anyone asks for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 0
+
+    def hold(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._before = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            self._users += 1
+
+    def release(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                cv2.setNumThreads(self._before)
+
+
+_OPENCV_THREADS = _OpenCVThreads()
+
+
+@contextmanager
+def sequential_opencv() -> Iterator[None]:
+    """Keep OpenCV from starting threads inside ours; what was set before comes back with the last user."""
+    _OPENCV_THREADS.hold()
+    try:
+        yield
+    finally:
+        _OPENCV_THREADS.release()

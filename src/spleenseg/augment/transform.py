@@ -1,0 +1,42 @@
+"""One drawn augmentation: parameters fixed, applied to an image and its mask together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spleenseg.augment.geometry import IDENTITY, Geometry
+from spleenseg.augment.intensity import Intensity
+from spleenseg.augment.warp import Border, Image, Mask, warp
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What happens to one pair. Applied twice, or to another pair, it does exactly the same.
+
+    Attributes:
+        name: prefix of the pair's file name when it is saved, e.g. ``rotated_5_``; empty for the original.
+        geometry: the one map shared by image and mask.
+        intensity: grey-value operations on the image, in order, after the geometry.
+        border: what lies outside the source, see `warp`.
+    """
+
+    name: str = ""
+    geometry: Geometry = IDENTITY
+    intensity: tuple[Intensity, ...] = ()
+    border: Border = "constant"
+
+    def apply(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
+        """Return the augmented pair.
+
+        Args:
+            image: [H, W, C] uint8 or float32, values 0..255.
+            mask: [H, W] uint8 labels.
+
+        Returns:
+            Image and mask of the same shapes and types; the mask holds no label it did not hold before,
+            besides 0 at a constant border.
+        """
+        image, mask = warp(image, mask, self.geometry, self.border)
+        for change in self.intensity:
+            image = change(image)
+        return image, mask

@@ -1,0 +1,116 @@
+"""Resampling an image and its mask through one and the same map."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Literal, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from spleenseg.augment.fields import Plane, Shape, total
+from spleenseg.augment.geometry import Geometry
+
+Image: TypeAlias = NDArray[Any]  # [H, W, C], uint8 or float32
+Mask: TypeAlias = NDArray[np.uint8]  # [H, W] label values
+Border: TypeAlias = Literal["constant", "edge"]
+
+_BORDERS = {"constant": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE}
+_REMAP_CHANNELS = 4  # as many as an OpenCV border value has
+
+
+def warp(image: Image, mask: Mask, geometry: Geometry, border: Border = "constant") -> tuple[Image, Mask]:
+    """Apply `geometry` to an image (bilinear) and to its mask (nearest neighbour).
+
+    The map is made once and serves both. Flips, and the identity, only move whole pixels and are exact. The
+    results never share memory with what was given.
+
+    Args:
+        image: [H, W, C], uint8 or float32.
+        mask: [H, W] labels.
+        geometry: output -> source.
+        border: what lies outside the source: "constant" is 0, the window's floor and the background label;
+            "edge" repeats the outermost pixels of both.
+
+    Returns:
+        Image and mask of the same shapes and types.
+    """
+    mirrors = geometry.mirrors
+    if mirrors is not None:
+        return _flipped(image, *mirrors), _flipped(mask, *mirrors)
+    height, width = mask.shape
+    to_x, to_y = source_map(geometry, (height, width), _SCRATCH)
+    mode = _BORDERS[border]
+    labels = cv2.remap(mask, to_x, to_y, cv2.INTER_NEAREST, borderMode=mode)
+    return _resampled(image, to_x, to_y, mode), labels
+
+
+def _resampled(image: Image, to_x: Plane, to_y: Plane, mode: int) -> Image:
+    """Read an image bilinearly; a grey one, whose channels all repeat the first, only once."""
+    if (grey := _grey(image)) is not None:
+        plane = _SCRATCH.get("moved", grey.shape, image.dtype)
+        cv2.remap(grey, to_x, to_y, cv2.INTER_LINEAR, dst=plane, borderMode=mode)
+        return np.asarray(cv2.merge([plane] * image.shape[2])).reshape(image.shape)
+    groups = np.split(image, range(_REMAP_CHANNELS, image.shape[2], _REMAP_CHANNELS), axis=2)
+    fixed = cv2.convertMaps(to_x, to_y, cv2.CV_16SC2)
+    return np.dstack([cv2.remap(group, *fixed, cv2.INTER_LINEAR, borderMode=mode) for group in groups])
+
+
+def _grey(image: Image) -> NDArray[Any] | None:
+    """Return the plane that every channel repeats, if so, in scratch memory."""
+    first, other = (_SCRATCH.get(name, image.shape[:2], image.dtype) for name in ("first", "other"))
+    cv2.extractChannel(image, 0, first)
+    for channel in range(1, image.shape[2]):
+        cv2.extractChannel(image, channel, other)
+        if cv2.norm(first, other, cv2.NORM_INF) != 0.0:
+            return None
+    return first
+
+
+class Scratch(threading.local):
+    """Arrays a thread uses again and again: fresh megabytes cost more than what is computed in them."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def get(self, name: str, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+        """Return the array of that name, its content undefined."""
+        array = self._arrays.get(name)
+        if array is None or array.shape != shape or array.dtype != dtype:
+            array = self._arrays[name] = np.empty(shape, dtype)
+        return array
+
+
+_SCRATCH = Scratch()
+
+
+def source_map(geometry: Geometry, shape: Shape, scratch: Scratch | None = None) -> tuple[Plane, Plane]:
+    """Return the source position (x, y) of every output pixel, each float32 [H, W], in pixels.
+
+    The linear part is added at full resolution; only the displacement, turned by it, is interpolated.
+    With a `scratch` the result lives in it, until its next use.
+    """
+    scratch = scratch or Scratch()
+    (xx, xy, yx, yy), (height, width) = geometry.linear, shape
+    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+    x, y = np.arange(width)[None, :] - middle_x, np.arange(height)[:, None] - middle_y
+    to_x = _outer_sum(xx * x + middle_x, xy * y, scratch.get("x", shape))
+    to_y = _outer_sum(yx * x + middle_y, yy * y, scratch.get("y", shape))
+    if geometry.fields:
+        grid, dx, dy = total(geometry.fields, shape)
+        fine = scratch.get("fine", grid.fine)
+        cv2.add(to_x, grid.upsample(np.float32(xx) * dx + np.float32(xy) * dy, fine), dst=to_x)
+        cv2.add(to_y, grid.upsample(np.float32(yx) * dx + np.float32(yy) * dy, fine), dst=to_y)
+    return to_x, to_y
+
+
+def _outer_sum(row: NDArray[Any], column: NDArray[Any], out: Plane) -> Plane:
+    return np.add(row.astype(np.float32), column.astype(np.float32), out=out)
+
+
+def _flipped(array: NDArray[Any], left_right: bool, up_down: bool) -> NDArray[Any]:
+    if not (left_right or up_down):
+        return array.copy()
+    code = -1 if left_right and up_down else int(left_right)
+    return np.asarray(cv2.flip(array, code)).reshape(array.shape)
