@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_slope_and_inter_are_applied_and_rounded_half_to_even(save: Save, patch_
     stored = np.asarray(nib.load(path).dataobj.get_unscaled())
     expected = np.rint(stored * 0.5 - 1024).astype(np.int16)
     assert np.array_equal(read_volume(path).array, expected.transpose(2, 1, 0))
+
+
+def test_a_scaling_that_overflows_is_refused_without_a_warning(save: Save, patch_header: Patch) -> None:
+    array = RAMP.astype(np.float64) * 1e300
+    path = patch_header(save(array, name="over.nii"), 112, struct.pack("<2f", 1e38, 0.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "NaN or infinity" in refusal(path)
 
 
 def test_float_hu_round_to_the_nearest(save: Save) -> None:

@@ -50,7 +50,8 @@ class StoredImage:
 
     def scaled(self, k: int) -> NDArray[np.float64]:
         """Return the true values of the stored slice `[:, :, k]`."""
-        return self.values[:, :, k].astype(np.float64) * self.slope + self.inter
+        with np.errstate(over="ignore", invalid="ignore"):  # infinities are found and named by the caller
+            return self.values[:, :, k].astype(np.float64) * self.slope + self.inter
 
 
 def stem(path: Path) -> str:
