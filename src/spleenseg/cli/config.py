@@ -95,4 +95,6 @@ def _show_table(keys: list[KeyView]) -> None:
         style = "dim" if view.reason else ""
         table.add_row(*[Text(cell, style) for cell in (view.key, value, str(view.origin), note)])
     console = Console(highlight=False)
-    console.print(table, width=None if console.is_terminal else 160)
+    if not console.is_terminal:
+        console.width = 160
+    console.print(table)

@@ -42,9 +42,10 @@ def phantom(
 def prepare(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="MSD-layout folder: imagesTr, labelsTr.")],
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Where to write the image/mask dataset.")],
-    window: Annotated[
-        tuple[float, float], typer.Option(metavar="LOW HIGH", help="HU shown as black and as white.")
-    ] = (-160.0, 240.0),
+    window: Annotated[tuple[float, float], typer.Option(metavar="LOW HIGH", help="HU shown as black and as white.")] = (
+        -160.0,
+        240.0,
+    ),
     display: Annotated[str, typer.Option(help="radiological, or reference (mirrored left-right).")] = "radiological",
     label: Annotated[
         list[str] | None,

@@ -27,12 +27,10 @@ code { background: var(--soft); padding: .1rem .3rem; border-radius: 3px; }
 
 def page(title: str, body: Sequence[str]) -> str:
     """Return a whole HTML page around ready pieces of HTML."""
-    head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
+    head = "<meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
     return (
         f"<!doctype html>\n<html lang='en'><head>{head}<title>{escape(title)}</title>"
-        f"<style>{_STYLE}</style></head>\n<body>\n<h1>{escape(title)}</h1>\n"
-        + "\n".join(body)
-        + "\n</body></html>\n"
+        f"<style>{_STYLE}</style></head>\n<body>\n<h1>{escape(title)}</h1>\n" + "\n".join(body) + "\n</body></html>\n"
     )
 
 

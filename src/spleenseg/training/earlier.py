@@ -27,7 +27,7 @@ def set_earlier_run_aside(run: RunFolder) -> Path | None:
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)
         except OSError as error:
-            raise UserError(f"cannot move {path} of the earlier run aside: {error.strerror or error}") from error
+            raise UserError(f"cannot move {path} aside: {error.strerror or error}") from error
     return aside
 
 

@@ -10,8 +10,8 @@ from spleenseg.config import Config
 from spleenseg.models.build import build_model, logits_model
 from spleenseg.training.keras_metrics import build_metrics
 from spleenseg.training.losses import build_loss
-
-ALWAYS_SHOWN = ("dice_coef", "iou_coef")
+from spleenseg.training.precision import resolve_precision
+from spleenseg.training.registry import metric_names
 
 
 def build(config: Config) -> tuple[Any, Any]:
@@ -20,21 +20,17 @@ def build(config: Config) -> tuple[Any, Any]:
     Everything random (initial weights, dropout) follows from `[train] seed`.
     """
     keras.utils.set_random_seed(config.train.seed)
-    network = build_model(config.model, config.train.precision)
+    model = config.model
+    network = build_model(model, resolve_precision(config.train.precision))
     learner = logits_model(network)
     learner.compile(
         optimizer=_optimizer(config),
-        loss=build_loss(config.model.loss),
-        metrics=build_metrics(metric_names(config), config.model.num_classes),
+        loss=build_loss(model.loss, model.final_activation),
+        metrics=build_metrics(metric_names(config), model.num_classes, model.final_activation),
         jit_compile=False,
     )
     learner.optimizer.build(learner.trainable_variables)
     return network, learner
-
-
-def metric_names(config: Config) -> tuple[str, ...]:
-    """Return the metrics of a run: those of the config, then Dice and IoU, which every log line shows."""
-    return tuple(dict.fromkeys([*config.model.metrics, *ALWAYS_SHOWN]))
 
 
 def _optimizer(config: Config) -> Any:

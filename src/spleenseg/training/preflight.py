@@ -6,7 +6,6 @@ from spleenseg.config import Config
 from spleenseg.datasets.check import check_sections
 from spleenseg.models import registry as models
 from spleenseg.training import registry as training
-from spleenseg.training.registry import shown_columns
 
 
 def check(config: Config, sections: tuple[str, ...] = ("train", "eval")) -> None:
@@ -21,5 +20,4 @@ def check(config: Config, sections: tuple[str, ...] = ("train", "eval")) -> None
     """
     models.check(config)
     training.check(config)
-    shown_columns(config)
     check_sections(config, sections)

@@ -43,7 +43,7 @@ class TrainState:
         return improved
 
     def reduce_rate_on_plateau(self, patience: int, factor: float) -> bool:
-        """Multiply the learning rate by `factor` after `patience` epochs without improvement; True if done."""
+        """Multiply the rate by `factor` after `patience` epochs without improvement; True if done."""
         if self.stale_since_reduction < max(1, patience):
             return False
         self.learning_rate *= factor

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spleenseg.augment.debug import DebugSaver
+from spleenseg.augment.debug import debug_saver
 from spleenseg.augment.policies import build_policy
 from spleenseg.augment.stream import BatchStream
 from spleenseg.config import Config, load_config
@@ -82,43 +83,41 @@ def train(
     run = RunFolder.of(config)
     if resume and not run.last_state.is_file():
         raise UserError(f"nothing to resume in {run.models_dir}; train without --resume first")
-    slices = SliceSet.from_config(config, "train", reporter)
-    valid = SliceSet.from_config(config, "eval", reporter)
-    return _run(config, run, slices, valid, resume, reporter)
+    splits = {
+        "train": SliceSet.from_config(config, "train", reporter),
+        "valid": SliceSet.from_config(config, "eval", reporter),
+    }
+    return _run(config, run, splits, resume, reporter)
 
 
-def _run(
-    config: Config, run: RunFolder, slices: SliceSet, valid: SliceSet, resume: bool, reporter: Reporter
-) -> TrainResult:
+def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bool, reporter: Reporter) -> TrainResult:
     from spleenseg.training.network import build
     from spleenseg.training.record import RunRecord
     from spleenseg.training.trainer import Trainer
 
     network, learner = build(config)
-    if not resume:
-        _make_room(run, reporter)
-    record = RunRecord.start(config, run, slices, valid, network, resume)
-    if record.manifest.patient_overlap:
-        reporter.warn(_overlap_line(record.manifest.patient_overlap))
-    _keep_config(config, run)
-    feed = _feed(config, slices, valid)
-    trainer = Trainer(config, run, network, learner, feed, record.update, reporter)
-    if resume:
-        trainer.resume()
-    try:
+    record = RunRecord.start(config, run, splits, network)
+    _warn_of_overlap(record.manifest.patient_overlap, reporter)
+    with _feed(config, splits) as feed:
+        trainer = Trainer(config, run, network, learner, feed, record.update, reporter)
+        if resume:
+            trainer.resume()
+        else:
+            _make_room(run, reporter)
+        _keep_config(config, run)
+        record.update(trainer.state)
         state = trainer.fit()
-    finally:
-        if feed.debug:
-            feed.debug.close()
+    record.finish()
     best = next((row for row in state.history if row["epoch"] == state.best_epoch), {})
     return TrainResult(run, state.epoch, state.best_epoch, dict(best))
 
 
-def _feed(config: Config, slices: SliceSet, valid: SliceSet) -> Feed:
+@contextmanager
+def _feed(config: Config, splits: dict[str, SliceSet]) -> Iterator[Feed]:
     from spleenseg.training.trainer import Feed
 
     stream = BatchStream(
-        slices,
+        splits["train"],
         build_policy(config),
         config.train.batch_size,
         config.train.steps_per_epoch,
@@ -126,7 +125,8 @@ def _feed(config: Config, slices: SliceSet, valid: SliceSet) -> Feed:
         training_target(config),
         config.train.threads,
     )
-    return Feed(stream, validation_batches(valid, config), DebugSaver.from_config(config))
+    with debug_saver(config) as debug:
+        yield Feed(stream, validation_batches(splits["valid"], config), debug)
 
 
 def _make_room(run: RunFolder, reporter: Reporter) -> None:
@@ -137,10 +137,13 @@ def _make_room(run: RunFolder, reporter: Reporter) -> None:
 
 def _keep_config(config: Config, run: RunFolder) -> None:
     """Keep a copy of the config beside the weights, byte for byte."""
-    with atomic(run.models_dir / config.path.name) as temporary:
+    with atomic(run.config_copy) as temporary:
         shutil.copyfile(config.path, temporary)
 
 
-def _overlap_line(overlap: dict[str, list[str]]) -> str:
-    pairs = "; ".join(f"{len(who)} in {splits}" for splits, who in overlap.items())
-    return f"the same patients are in two splits ({pairs}): validation figures will be too good; recorded in run.json"
+def _warn_of_overlap(overlap: dict[str, list[str]], reporter: Reporter) -> None:
+    for splits, patients in overlap.items():
+        reporter.warn(
+            f"{len(patients)} patients are in both {splits.replace(', ', ' and ')}: "
+            "validation will look better than it is; recorded in run.json"
+        )

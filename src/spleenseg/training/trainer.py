@@ -1,4 +1,4 @@
-"""The training loop: our own epochs over `train_on_batch`, so that every step can be saved, resumed and shown."""
+"""The training loop: our own epochs over `train_on_batch`, so that every step can be saved, resumed, shown."""
 
 from __future__ import annotations
 
@@ -57,7 +57,6 @@ class Trainer:
         self.config, self.run, self.network, self.learner = config, run, network, learner
         self.feed, self.on_epoch, self.reporter = feed, on_epoch, reporter
         self.state = TrainState(learning_rate=config.model.learning_rate)
-        self._partial: dict[str, float] = {}
 
     def resume(self) -> None:
         """Continue from `models/last`."""
@@ -135,8 +134,7 @@ class Trainer:
         settings = self.config.train
         if not settings.learning_rate_reducer:
             return
-        patience = settings.reducer_patience or max(1, (settings.patience or 10) // 2)
-        if self.state.reduce_rate_on_plateau(patience, settings.reducer_factor):
+        if self.state.reduce_rate_on_plateau(settings.reducer_patience, settings.reducer_factor):
             self.learner.optimizer.learning_rate = self.state.learning_rate
             self.reporter.say(f"learning rate reduced to {self.state.learning_rate:g}")
 
