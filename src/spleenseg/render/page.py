@@ -50,7 +50,8 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
         return ""
     head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in rows[0])
     lines = ["<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>" for row in rows]
-    return f"<div class='wide' tabindex='0'><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    content = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f"<div class='wide' tabindex='0'><table>{content}</table></div>"
 
 
 def figure(png: Path, caption: str) -> str:

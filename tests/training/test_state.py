@@ -1,0 +1,48 @@
+"""The counters of a training: best epoch, early stopping, learning rate, and their way through JSON."""
+
+from __future__ import annotations
+
+import json
+
+from spleenseg.training.state import TrainState
+
+
+def finish(state: TrainState, *losses: float) -> list[bool]:
+    return [state.finish_epoch({"val_loss": loss}) for loss in losses]
+
+
+def test_the_lowest_validation_loss_is_the_best_epoch() -> None:
+    state = TrainState(learning_rate=0.1)
+    assert finish(state, 0.5, 0.4, 0.45, 0.4) == [True, True, False, False]
+    assert (state.best_epoch, state.best_loss, state.epoch) == (1, 0.4, 4)
+
+
+def test_training_stops_after_patience_epochs_without_a_better_loss() -> None:
+    state = TrainState(learning_rate=0.1)
+    finish(state, 0.4, 0.5)
+    assert not state.should_stop(2)
+    finish(state, 0.5)
+    assert state.should_stop(2)
+    assert not state.should_stop(None)
+
+
+def test_the_learning_rate_falls_once_per_plateau() -> None:
+    state = TrainState(learning_rate=0.1)
+    finish(state, 0.4, 0.5, 0.5)
+    assert state.reduce_rate_on_plateau(2, 0.1)
+    assert state.learning_rate == 0.1 * 0.1
+    assert not state.reduce_rate_on_plateau(2, 0.1)
+    finish(state, 0.5, 0.5)
+    assert state.reduce_rate_on_plateau(2, 0.1)
+
+
+def test_an_undefined_validation_loss_is_never_the_best() -> None:
+    state = TrainState(learning_rate=0.1)
+    assert finish(state, float("nan"), 0.9) == [False, True]
+
+
+def test_a_state_survives_json_before_and_after_the_first_epoch() -> None:
+    for losses in ((), (0.5, 0.3)):
+        state = TrainState(learning_rate=0.1)
+        finish(state, *losses)
+        assert TrainState.from_dict(json.loads(json.dumps(state.as_dict(), allow_nan=False))) == state
