@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from spleenseg.errors import UserError
-from spleenseg.models.registry import problems, resolve
+from spleenseg.models.registry import indivisible, resolve
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -35,10 +35,10 @@ def build_model(config: ModelConfig, precision: str = "float32") -> Any:
         `logits` and `probability`.
 
     Raises:
-        UserError: an unknown model or activation, or a size the network cannot halve.
+        UserError: an unknown model, or a size it cannot work at.
     """
     architecture = resolve(config.model)
-    for key, problem in problems(architecture, config):
+    for key, problem in indivisible(architecture, config):
         raise UserError(f"[model] {key}: {problem}")
     module = import_module(architecture.module)
     with _computing_in(precision):

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from spleenseg.config import Config, ModelConfig
 
 PREFIX = "Tensorflow"
-FINAL_ACTIVATIONS = ("sigmoid", "softmax")
-ACTIVATIONS = ("relu", "mish", "elu", "gelu", "leaky_relu", "relu6", "selu", "silu", "swish", "tanh")
 
 
 def halved_between_levels(config: ModelConfig) -> int:
@@ -72,59 +70,25 @@ def _key(name: str) -> str:
 
 
 def check(config: Config) -> None:
-    """Check everything of the model section that only the registry knows, before any work starts.
+    """Check what of the model section only the registry knows, before any work starts.
 
     Raises:
-        UserError: an unknown model or activation, a size the model cannot halve, a dropout of 1 or more;
-            it names the file, the section, the key and the line.
+        UserError: an unknown model, or a size it cannot work at; it names file, section, key and line.
     """
-    model = config.model
     try:
-        architecture = resolve(model.model)
+        architecture = resolve(config.model.model)
     except UserError as error:
         raise config.error("model", "model", str(error)) from None
-    for key, problem in problems(architecture, model):
+    for key, problem in indivisible(architecture, config.model):
         raise config.error("model", key, problem)
 
 
-def problems(architecture: Architecture, model: ModelConfig) -> list[tuple[str, str]]:
-    """Return what keeps `model` from being built: pairs of key and problem."""
-    return [
-        *_unknown_name("activation", model.activation, ACTIVATIONS),
-        *_unknown_name("final_activation", model.final_activation, FINAL_ACTIVATIONS),
-        *_indivisible(architecture, model),
-        *_impossible_head(model),
-    ]
-
-
-def _unknown_name(key: str, name: str, known: tuple[str, ...]) -> list[tuple[str, str]]:
-    if name in known:
-        return []
-    return [(key, f"no activation '{name}'{did_you_mean(name, known)}; accepted: {', '.join(known)}")]
-
-
-def _indivisible(architecture: Architecture, model: ModelConfig) -> list[tuple[str, str]]:
+def indivisible(architecture: Architecture, model: ModelConfig) -> list[tuple[str, str]]:
+    """Return the sides that the architecture cannot halve often enough: pairs of key and problem."""
     stride = architecture.stride(model)
     sides = {"image_width": model.image_width, "image_height": model.image_height}
     return [
-        (
-            key,
-            f"{side} is not divisible by {stride}, as {architecture.name} with num_layers = {model.num_layers} needs",
-        )
+        (key, f"{side} is not divisible by {stride}, as {architecture.name} needs at these settings")
         for key, side in sides.items()
         if side % stride
     ]
-
-
-def _impossible_head(model: ModelConfig) -> list[tuple[str, str]]:
-    found = []
-    if model.num_classes == 1 and model.final_activation == "softmax":
-        found.append(
-            ("final_activation", "softmax of one channel is always 1; use 'sigmoid', or num_classes = 2")
-        )
-    deepest = model.dropout_rate * (model.num_layers - 1)
-    if deepest >= 1:
-        found.append(
-            ("dropout_rate", f"{model.dropout_rate} a level is {deepest:g} at the deepest; keep it below 1")
-        )
-    return found

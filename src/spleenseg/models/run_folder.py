@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from spleenseg.errors import UserError
 from spleenseg.files import sha256
+from spleenseg.models.run_config import as_trained, restored
 from spleenseg.models.run_manifest import BestRecord, DataRecord, NetworkRecord, RunManifest, WeightsRecord
 from spleenseg.progress import SILENT, Reporter
 
 if TYPE_CHECKING:
-    from spleenseg.config import Config, ModelConfig
+    from spleenseg.config import Config
     from spleenseg.datasets.manifest import Expectation
 
 __all__ = [
@@ -31,9 +32,7 @@ __all__ = [
 ]
 
 CONFIG_NAME = "train_eval_infer.config"
-_NOT_THE_NETWORK = frozenset(
-    {"generator", "learning_rate", "clipvalue", "optimizer", "loss", "metrics", "show_summary", "evaluation"}
-)
+MANIFEST_NAME = "run.json"
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ class RunFolder:
         root, train = config.folder, config.train
         return cls(
             root,
-            train.model_dir or root / "models",
-            train.eval_dir or root / "eval",
+            train.model_dir,
+            train.eval_dir,
             config.path.name,
             _best_name(train.best_model_file),
             train.save_weights_only,
@@ -143,7 +142,7 @@ class RunFolder:
     @property
     def manifest(self) -> Path:
         """run.json."""
-        return self.root / "run.json"
+        return self.root / MANIFEST_NAME
 
     def products(self) -> tuple[Path, ...]:
         """Return every file a training and its evaluation make here, whether it exists or not."""
@@ -198,9 +197,12 @@ def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Train
     from spleenseg.models.build import build_model
     from spleenseg.models.weights import load_weights
 
-    root = Path(run) if isinstance(run, (str, Path)) else run.folder
-    manifest = RunManifest.read(root / "run.json")
-    config = _config_as_trained(run, manifest, reporter)
+    root = Path(run).absolute() if isinstance(run, str | Path) else run.folder
+    manifest = RunManifest.read(root / MANIFEST_NAME)
+    if isinstance(run, str | Path):
+        config = restored(manifest.config, root / manifest.config_file)
+    else:
+        config = as_trained(run, manifest.config, reporter)
     path = _weights(manifest, root, reporter)
     model = build_model(config.model)
     load_weights(model, path)
@@ -209,9 +211,7 @@ def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Train
 
 def _weights(manifest: RunManifest, root: Path, reporter: Reporter) -> Path:
     if manifest.weights is None:
-        raise UserError(
-            f"no weights yet in {root}: its training has not finished an epoch; continue it with --resume"
-        )
+        raise UserError(f"no weights yet in {root}: its training has not finished an epoch; continue it with --resume")
     path = root / manifest.weights.file
     if path.is_file() and sha256(path) != manifest.weights.sha256:
         reporter.warn(f"{path} changed after run.json was written; its figures may belong to other weights")

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.errors import UserError
 from spleenseg.files import sha256, write_json
+from spleenseg.models.run_config import portable
 
 if TYPE_CHECKING:
     from spleenseg.config import Config
@@ -88,8 +89,9 @@ class RunManifest(_Record):
         python, platform: of the machine that trained.
         created, finished: UTC; `finished` is None while a training runs and after it was killed.
         seed: `[train] seed`.
-        config: every effective value, by section.
-        config_sha256: of the config file as it lay there, None if it no longer does.
+        config_file: name of the config.
+        config: every effective value by section and key, paths relative to the run folder.
+        config_sha256: of the config file as it lay there; None if there is no file.
         data: by split ("train", "valid"...).
         patient_overlap: patients that occur in two splits, by "split, split"; empty is good.
         expectation: what images must look like for this model.
@@ -106,6 +108,7 @@ class RunManifest(_Record):
     created: datetime
     finished: datetime | None = None
     seed: int
+    config_file: str
     config: dict[str, dict[str, Any]]
     config_sha256: str | None
     data: dict[str, DataRecord]
@@ -140,7 +143,8 @@ class RunManifest(_Record):
             platform=f"{platform.system()} {platform.machine()} {sys.implementation.name}",
             created=_now(),
             seed=config.train.seed,
-            config=config.model_dump(mode="json"),
+            config_file=config.path.name,
+            config=portable(config),
             config_sha256=sha256(config.path) if config.path.is_file() else None,
             data=dict(data),
             patient_overlap={splits: sorted(patients) for splits, patients in patient_overlap.items()},
@@ -192,17 +196,17 @@ def _require_known_format(data: dict[str, Any], path: Path) -> None:
     found = data.get("format")
     if isinstance(found, int) and found > FORMAT:
         writer = data.get("spleenseg", "unknown")
-        raise UserError(
-            f"{path} was written by a newer spleenseg ({writer}, run format {found}); upgrade spleenseg"
-        )
+        raise UserError(f"{path} was written by a newer spleenseg ({writer}, run format {found}); upgrade spleenseg")
 
 
 def _misfit(data: dict[str, Any], path: Path, error: ValidationError) -> str:
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    problem = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].lower()}"
     writer = data.get("spleenseg", "unknown")
-    problem = f"{place}: {first['msg'].lower()}"
-    return f"{path} does not describe a training as this version knows it ({problem}; written by spleenseg {writer}); train again with this version, or use the one that wrote it"
+    return (
+        f"{path} does not describe a training as this version knows it ({problem}; "
+        f"written by spleenseg {writer}); use the version that wrote it, or train again"
+    )
 
 
 def _network(config: Config, model: Any) -> NetworkRecord:

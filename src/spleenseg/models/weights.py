@@ -68,9 +68,7 @@ def _unpacked(path: Path, target: Path, limit: int) -> Path:
                 raise UserError(f"{path} holds {len(entries)} files; a saved model holds a few")
             size = archive.getinfo(_MEMBER).file_size
             if size > limit:
-                raise UserError(
-                    f"{path} unpacks to {size} bytes of weights, this network has at most {limit}"
-                )
+                raise UserError(f"{path} unpacks to {size} bytes of weights, this network has at most {limit}")
             with archive.open(_MEMBER) as source, target.open("wb") as sink:
                 shutil.copyfileobj(source, sink)
     except KeyError as error:

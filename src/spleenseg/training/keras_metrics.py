@@ -1,9 +1,9 @@
 """Metrics of a whole epoch: pixels are counted as the batches go by, and divided once at the end.
 
 The mean of batch figures is not the figure of the epoch (a batch without the organ would weigh as much as one
-full of it). Predictions and targets are both made hard first: targets at 0.5; predictions at a probability of 0.5,
-or, with softmax, at the most probable label. With K > 1 channels channel 0 is the background and a figure is the
-mean over the others.
+full of it). Predictions and targets are both made hard first: targets at 0.5; predictions at a probability of
+0.5 or, with softmax, at the most probable label. With K > 1 channels channel 0 is the background, and a figure
+is the mean over the others.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ def build_metrics(
     """
     for name in names:
         if name not in _FIGURES:
-            raise UserError(
-                f"no metric '{name}'{did_you_mean(name, _FIGURES)}; accepted: {', '.join(_FIGURES)}"
-            )
+            raise UserError(f"no metric '{name}'{did_you_mean(name, _FIGURES)}; accepted: {', '.join(_FIGURES)}")
     exclusive = final_activation == "softmax" and num_classes > 1
     threshold = 0.0 if from_logits else 0.5
     return [PixelMetric(name, num_classes, exclusive, threshold) for name in names]
@@ -48,13 +46,13 @@ def build_metrics(
 class PixelMetric(keras.metrics.Metric):  # type: ignore[misc]
     """One figure from the true and false positives and negatives of all pixels since the last reset.
 
-    Float32 stops counting ones at 2 ** 24, and whole numbers of 64 bits are not to be had on every backend: so a
-    count is kept in two float32 parts, ones and carries, which are exact up to 2 ** 46 pixels.
+    Float32 stops counting ones at 2 ** 24, and whole numbers of 64 bits are not to be had on every backend: so
+    a count is kept in two float32 parts, ones and carries, which are exact up to 2 ** 46 pixels.
 
     Args:
         name: one of `registry.METRICS`.
         num_classes: channels K.
-        exclusive: a pixel has the one label of its highest prediction; else every channel is decided for itself.
+        exclusive: a pixel has the one label of its highest prediction; else each channel decides for itself.
         threshold: the prediction from which on a channel decided for itself is on.
     """
 

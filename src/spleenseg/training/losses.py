@@ -1,9 +1,9 @@
 """Losses from logits, in float32 whatever the network computed in.
 
-Float16 sums of a whole image overflow, and the logarithm of a clipped probability has no slope left: so every
-loss takes logits and does its own sigmoid or softmax. Targets may be soft (in [0, 1]). Sums run over the whole
-batch, [N, H, W], one per channel. With K > 1 channels channel 0 is the background: overlap losses are the mean
-over the others.
+Float16 sums of a whole image overflow, and the logarithm of a clipped probability has no slope left: so
+every loss takes logits and does its own sigmoid or softmax. Targets may be soft (in [0, 1]). Sums run over the
+whole batch, [N, H, W], one per channel. With K > 1 channels channel 0 is the background, and overlap losses are
+the mean over the others.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def build_loss(name: str, final_activation: str = "sigmoid") -> Loss:
 
 
 def cross_entropy(targets: Tensor, logits: Tensor, final_activation: str) -> Tensor:
-    """Return the mean over pixels (and over channels, with sigmoid) of -log of the probability of the truth."""
+    """Return the mean over pixels (with sigmoid, also channels) of -log of the probability of the truth."""
     if final_activation == "softmax":
         return ops.mean(ops.categorical_crossentropy(targets, logits, from_logits=True))
     return ops.mean(ops.binary_crossentropy(targets, logits, from_logits=True))

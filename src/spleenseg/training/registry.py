@@ -1,4 +1,4 @@
-"""Which names `[model] loss`, `[model] metrics` and `[train] metrics` accept. Importing this does not import Keras."""
+"""Which names `[model] loss`, `[model] metrics` and `[train] metrics` accept, known without Keras."""
 
 from __future__ import annotations
 

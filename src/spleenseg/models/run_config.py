@@ -1,0 +1,77 @@
+"""The config as a run keeps it: every effective value, paths relative to the run folder, so that it can move."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from spleenseg.config import Config, ModelConfig
+from spleenseg.config.schema import SECTIONS
+from spleenseg.errors import UserError
+from spleenseg.progress import Reporter
+
+Values = dict[str, dict[str, Any]]
+_NOT_THE_NETWORK = frozenset(
+    {"generator", "learning_rate", "clipvalue", "optimizer", "loss", "metrics", "show_summary", "evaluation"}
+)
+
+
+def portable(config: Config) -> Values:
+    """Return every effective value by section and key, ready for JSON, paths relative to the config's folder."""
+    return {
+        name: {key: _plain(value, config.folder) for key, value in getattr(config, name).model_dump().items()}
+        for name in SECTIONS
+    }
+
+
+def _plain(value: object, folder: Path) -> object:
+    if not isinstance(value, Path):
+        return list(value) if isinstance(value, tuple) else value
+    try:
+        return Path(os.path.relpath(value, folder)).as_posix()
+    except ValueError:  # another drive
+        return str(value)
+
+
+def restored(values: Values, path: Path) -> Config:
+    """Return the config that `portable` took apart, as if it lay at `path`.
+
+    Raises:
+        UserError: this version knows other keys than the one that kept it.
+    """
+    context = {"folder": path.parent}
+    try:
+        sections = {
+            name: section.model_validate(values.get(name, {}), context=context) for name, section in SECTIONS.items()
+        }
+        return Config(path=path, **sections)
+    except ValidationError as error:
+        raise UserError(
+            f"run.json beside {path.name} in {path.parent} holds a config this version does not know "
+            f"({_first(error)}); use the version that trained, or train again"
+        ) from error
+
+
+def as_trained(config: Config, values: Values, reporter: Reporter) -> Config:
+    """Return `config` with the network of `values`: what was trained cannot be changed afterwards.
+
+    Args:
+        config: the config as the user has it now.
+        values: what `portable` kept when training began.
+        reporter: is warned of every key that now says something else.
+    """
+    then = restored(values, config.path).model
+    kept = {key: getattr(then, key) for key in ModelConfig.model_fields if key not in _NOT_THE_NETWORK}
+    for key, value in kept.items():
+        now = getattr(config.model, key)
+        if now != value:
+            reporter.warn(f"[model] {key} is {now!r} now, but the run was trained with {value!r}, which counts")
+    return config.model_copy(update={"model": config.model.model_copy(update=kept)})
+
+
+def _first(error: ValidationError) -> str:
+    details = error.errors()[0]
+    return f"{'.'.join(str(part) for part in details['loc'])}: {details['msg'].lower()}"
