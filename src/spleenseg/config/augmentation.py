@@ -49,21 +49,17 @@ class AugmentorConfig(Section):
     brightening: Flag = key(False, "Change brightness and contrast, see [brightening].")
     barrdistortion: Flag = key(False, "Barrel distortion, see [barrdistortion].")
     pincdistortion: Flag = key(False, "Pincushion distortion, see [pincdistortion].")
-    transformer: Flag = key(
-        False, "Transform.", unused="nothing here reads it; the operations are named above"
-    )
+    transformer: Flag = key(False, "Transform.", unused="nothing here reads it; the operations are named above")
 
 
 class DeformationConfig(Section):
     """Elastic deformation after Simard 2003; in the file `alpha` is also spelt `alpah`."""
 
-    alpha: NotNegative = key(
-        1300, "Strength, on the reference's scale: 1300 with sigmoid 8 moves by 2.3 pixels."
-    )
+    alpha: NotNegative = key(1300, "Strength, on the reference's scale: 1300 with sigmoid 8 moves by 2.3 pixels.")
     sigmoid: Positive = key(8, "Smoothness: the Gaussian's standard deviation in pixels.")
-    sigmoids: Annotated[
-        Numbers | None, kinds.optional(kinds.listed(kinds.positive(), "[8.0, 10.0]", low=1))
-    ] = key(None, "Several such deviations to draw from; None: `sigmoid` alone.")
+    sigmoids: Annotated[Numbers | None, kinds.optional(kinds.listed(kinds.positive(), "[8.0, 10.0]", low=1))] = key(
+        None, "Several such deviations to draw from; None: `sigmoid` alone."
+    )
     amplitude: Annotated[float | None, kinds.optional(kinds.number(0))] = key(
         None, "Standard deviation of the displacement in pixels; takes the place of `alpha`."
     )
@@ -97,9 +93,7 @@ class BrighteningConfig(Section):
 class BarrDistortionConfig(Section):
     """Barrel distortion."""
 
-    radius: Annotated[float, kinds.positive(at_most=1)] = key(
-        0.5, "Reach, as a fraction of the image's side."
-    )
+    radius: Annotated[float, kinds.positive(at_most=1)] = key(0.5, "Reach, as a fraction of the image's side.")
     amount: Annotated[float, kinds.number(-1, 1)] = key(0.5, "Strength: above 0 bulges outwards.")
     centers: Centers = key(((0.5, 0.5),), "Centres to draw from, as fractions (x, y) of the image.")
 

@@ -28,21 +28,17 @@ class DatasetConfig(Section):
         "ImageMaskDataset", "Reader of the image and mask folders.", unused=_EVERY_CLASS
     )
     color_order: Annotated[str, kinds.one_of("bgr", "rgb")] = key("bgr", "Order of the colour channels.")
-    resize_interpolation: Annotated[
-        str | None, kinds.optional(kinds.one_of(*INTERPOLATIONS, prefix="cv2."))
-    ] = key(None, "How images are resized; None: by area down, cubic up. Masks are never interpolated.")
-    context: Annotated[int, kinds.whole(0, 31)] = key(
-        0, "Neighbouring slices on each side given to the network."
+    resize_interpolation: Annotated[str | None, kinds.optional(kinds.one_of(*INTERPOLATIONS, prefix="cv2."))] = key(
+        None, "How images are resized; None: by area down, cubic up. Masks are never interpolated."
     )
+    context: Annotated[int, kinds.whole(0, 31)] = key(0, "Neighbouring slices on each side given to the network.")
     image_normalize: Flag = key(False, "Divide images by 255.", unused="`[model] input_normalize` does it")
     image_format: Anything = key("rgb", "Colour format of the images.", unused=_ANY_FORMAT)
     mask_format: Annotated[str, kinds.one_of("gray", "grayscale", "rgb")] = key(
         "gray", "Colour format of the masks.", unused=_ANY_FORMAT
     )
     rgb_mask: Flag = key(False, "Masks are in colour.", unused=_ANY_FORMAT)
-    debug: Flag = key(
-        False, "Keep the images as read.", unused="`[generator] debug` keeps what is trained on"
-    )
+    debug: Flag = key(False, "Keep the images as read.", unused="`[generator] debug` keeps what is trained on")
 
 
 class MaskConfig(Section):
@@ -57,9 +53,7 @@ class MaskConfig(Section):
     algorithm: Annotated[str | None, kinds.optional(kinds.one_of(*ALGORITHMS, prefix="cv2."))] = key(
         None, "How the threshold is found: None or THRESH_BINARY take `threshold`."
     )
-    normalized_threshold: Share = key(
-        0.15, "Threshold of masks divided by 255.", unused="`threshold` is read"
-    )
+    normalized_threshold: Share = key(0.15, "Threshold of masks divided by 255.", unused="`threshold` is read")
     mask_colors: Anything = key(None, "Colour of each class.", unused=_GREY)
     grayscaling: Anything = key(None, "Weights of the colours.", unused=_GREY)
     mask_channels: Anything = key(None, "Channels of the masks.", unused=_GREY)

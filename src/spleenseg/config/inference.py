@@ -37,9 +37,7 @@ class TiledInferConfig(Section):
     images_dir: FolderOrNone = key(None, "Folder of the images to segment.", unused=_TILED)
     output_dir: FolderOrNone = key(None, "Folder the masks are written to.", unused=_TILED)
     merged_dir: FolderOrNone = key(None, "Folder the overlays are written to.", unused=_TILED)
-    overlapping: Annotated[int, kinds.whole(0, 16384)] = key(
-        0, "Pixels by which tiles overlap.", unused=_TILED
-    )
+    overlapping: Annotated[int, kinds.whole(0, 16384)] = key(0, "Pixels by which tiles overlap.", unused=_TILED)
     split_size: CountOrNone = key(None, "Side of a tile; None: the network's.", unused=_TILED)
     binarize: Flag = key(False, "Threshold the masks.", unused=_TILED)
     threshold: Annotated[float, kinds.number(0, 255)] = key(60, "Grey value of the threshold.", unused=_TILED)

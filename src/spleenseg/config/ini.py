@@ -71,13 +71,9 @@ def _read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise UserError(
-            f"{place(path)}: no such config file (`spleenseg config new DIR` starts one)"
-        ) from None
+        raise UserError(f"{place(path)}: no such config file (`spleenseg config new DIR` starts one)") from None
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{place(path)}: cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from error
+        raise UserError(f"{place(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(data) > _LARGEST:
         raise UserError(f"{place(path)}: is larger than 1 MB, so it is not a config file")
     try:
@@ -122,9 +118,7 @@ class _Parser:
     def _begin_entry(self, number: int, line: str) -> None:
         match = _KEY.fullmatch(line)
         if match is None or not match[1]:
-            self._fail(
-                number, f"expected key = value, [section] or ; comment, found {shown(NotedText(line))}"
-            )
+            self._fail(number, f"expected key = value, [section] or ; comment, found {shown(NotedText(line))}")
         if self.section is None:
             self._fail(number, f"{shown(NotedText(match[1]))} stands before any [section]")
         key = match[1].lower()
@@ -162,6 +156,4 @@ def _without_comment(text: str) -> str:
 
 def _open_brackets(text: str) -> int:
     tokens = list(_tokens(text))
-    return sum(token in ("(", "[", "{") for token in tokens) - sum(
-        token in (")", "]", "}") for token in tokens
-    )
+    return sum(token in ("(", "[", "{") for token in tokens) - sum(token in (")", "]", "}") for token in tokens)

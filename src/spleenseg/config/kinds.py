@@ -95,9 +95,7 @@ def number(low: float | None = None, high: float | None = None) -> Kind:
 
 def positive(below: float = math.inf, at_most: float = math.inf) -> Kind:
     """A number above 0, and below or at most a limit."""
-    text = (
-        f" and below {below}" if below < math.inf else f" and at most {at_most}" if at_most < math.inf else ""
-    )
+    text = f" and below {below}" if below < math.inf else f" and at most {at_most}" if at_most < math.inf else ""
     return Kind(f"a number above 0{text}", lambda v: _check(v, 0 < _number(v) < below and v <= at_most))
 
 
@@ -126,9 +124,7 @@ def path(example: str) -> PathKind:
 
 def optional_path(example: str) -> PathKind:
     """A path in quotes, or None."""
-    return PathKind(
-        f'a path in quotes, such as "{example}", or None', lambda v: None if v is None else _path(v)
-    )
+    return PathKind(f'a path in quotes, such as "{example}", or None', lambda v: None if v is None else _path(v))
 
 
 def one_of(*names: str, prefix: str = "") -> Kind:
@@ -184,6 +180,11 @@ def any_of(*kinds: Kind) -> Kind:
     return Kind(", or ".join(kind.accepts for kind in kinds), convert)
 
 
+def anything() -> Kind:
+    """Whatever a file may hold under a key that nothing reads; lists are kept as tuples."""
+    return Kind("text, True, False, None, a number, or a list or dictionary of these", _plain)
+
+
 def color() -> Kind:
     """A colour by its name, or as ``#rrggbb``; kept as written."""
     return Kind('a colour name such as "green", or "#rrggbb"', _color)
@@ -196,6 +197,14 @@ def _color(value: object) -> str:
     if not is_color(name):
         raise ValueError(similar_color(name))
     return name
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return tuple(_plain(entry) for entry in value)
+    if isinstance(value, dict):
+        return {_plain(key): _plain(entry) for key, entry in value.items()}
+    return value if value is None or isinstance(value, bool | str) else _number(value)
 
 
 def _flag(value: object) -> bool:

@@ -12,17 +12,14 @@ ACTIVATIONS = (
     *("hard_silu", "hard_swish", "tanh", "sigmoid", "softplus", "softsign"),
 )
 Side = Annotated[int, kinds.whole(1, 16384)]
-Text = Annotated[str, kinds.text("TensorflowUNet")]
 Names = Annotated[tuple[str, ...], kinds.listed(kinds.text("dice_coef"), '["dice_coef"]', low=1)]
 Pair = Annotated[tuple[int, int], kinds.pair(kinds.whole(1, MOST), "(3,3)")]
 CountList = Annotated[tuple[int, ...], kinds.listed(kinds.whole(1, MOST), "[4,8,8,8]", low=1)]
 Counts = Annotated[
     int | tuple[int, ...] | None,
-    kinds.optional(
-        kinds.any_of(kinds.whole(1, MOST), kinds.listed(kinds.whole(1, MOST), "[4,8,8,8]", low=1))
-    ),
+    kinds.optional(kinds.any_of(kinds.whole(1, MOST), kinds.listed(kinds.whole(1, MOST), "[4,8,8,8]", low=1))),
 ]
-Anything = Annotated[Any, kinds.Kind("any value", lambda value: value)]
+Anything = Annotated[Any, kinds.anything()]
 
 _SWIN = ("SwinUNet",)
 _TRANS = ("TransUNet",)
@@ -37,10 +34,8 @@ def _final_activation(before: dict[str, Any]) -> str:
 class ModelConfig(Section):
     """The network and how it is compiled; sizes in pixels."""
 
-    model: Text = key("TensorflowUNet", "Architecture, by its registered name.")
-    generator: Flag = key(
-        False, "Augment the training slices while training; False trains on them as they are."
-    )
+    model: Annotated[str, kinds.text("TensorflowUNet")] = key("TensorflowUNet", "Architecture, by its registered name.")
+    generator: Flag = key(False, "Augment the training slices while training; False trains on them as they are.")
     image_width: Side = key(REQUIRED, "Width the network works at; slices are resized to it.")
     image_height: Side = key(REQUIRED, "Height the network works at; slices are resized to it.")
     image_channels: Annotated[int, kinds.whole(1, 64)] = key(
@@ -68,7 +63,7 @@ class ModelConfig(Section):
         0.2, "Clip every element of the gradient to this size; None: no clipping."
     )
     optimizer: Annotated[str, kinds.one_of("Adam", "AdamW")] = key("Adam", "Optimiser.")
-    loss: Text = key("bce_dice_loss", "Loss, by its registered name.")
+    loss: Annotated[str, kinds.text("bce_dice_loss")] = key("bce_dice_loss", "Loss, by its registered name.")
     metrics: Names = key(("binary_accuracy",), "Metrics to compute besides Dice and IoU, by name.")
     show_summary: Flag = key(False, "Print the network's layers before training.")
     evaluation: Annotated[str, kinds.one_of("test", "eval", "train")] = key(
@@ -89,9 +84,7 @@ class ModelConfig(Section):
         models=_SWIN + _TRANS,
     )
     window_size: Counts = key(None, "Attention windows, one per level; None: [4,2,2,2].", models=_SWIN)
-    num_mlp: Counts = key(
-        None, "Nodes of the perceptrons; None: 512 (Swin), 3072 (Trans).", models=_SWIN + _TRANS
-    )
+    num_mlp: Counts = key(None, "Nodes of the perceptrons; None: 512 (Swin), 3072 (Trans).", models=_SWIN + _TRANS)
     shift_window: Flag = key(True, "Shift every second window.", models=_SWIN)
     filter_num: CountList = key((64, 128, 256, 512), "Filters per level.", models=_TRANS)
     embed_dim: Count = key(768, "Width of the transformer.", models=_TRANS)
@@ -100,27 +93,17 @@ class ModelConfig(Section):
     max_filter: Count = key(512, "Filters of the bottom level.", models=_SHARP)
     base_ksize: Pair = key((3, 3), "Kernel of every level.", models=_SHARP)
 
-    image_depth: Anything = key(
-        None, "Slices of a 3-D input.", unused="the networks here work slice by slice"
-    )
+    image_depth: Anything = key(None, "Slices of a 3-D input.", unused="the networks here work slice by slice")
     pool: Anything = key(None, "How levels are joined.", unused="each architecture follows its paper")
     backbone: Anything = key(None, "Name of an encoder.", unused=_UNREAD)
     weights: Anything = key(None, "Weights of an encoder.", unused="nothing is downloaded unasked")
     freeze_backbone: Anything = key(None, "Keep an encoder's weights fixed.", unused=_UNREAD)
     freeze_batch_norm: Anything = key(None, "Keep an encoder's normalisation fixed.", unused=_UNREAD)
     batch_norm: Anything = key(None, "Batch normalisation.", unused="`normalization` is the key that is read")
-    mlp_activation: Anything = key(
-        None, "Activation of perceptrons.", unused="each architecture follows its paper"
-    )
-    show_history: Anything = key(
-        None, "Print the history.", unused="every epoch is shown and kept in history.json"
-    )
+    mlp_activation: Anything = key(None, "Activation of perceptrons.", unused="each architecture follows its paper")
+    show_history: Anything = key(None, "Print the history.", unused="every epoch is shown and kept in history.json")
     pretrain: Anything = key(None, "Start from trained weights.", unused="nothing is downloaded unasked")
     hidden_size: Anything = key(None, "Width of a transformer.", unused="`embed_dim` is the key that is read")
     grid: Anything = key(None, "Grid of patches.", unused="it follows from the image and the patch size")
-    decoder_channels: Anything = key(
-        None, "Filters of a decoder.", unused="`filter_num` is the key that is read"
-    )
-    base_dilation: Anything = key(
-        None, "Dilation of the first level.", unused="`dilation` is the key that is read"
-    )
+    decoder_channels: Anything = key(None, "Filters of a decoder.", unused="`filter_num` is the key that is read")
+    base_dilation: Anything = key(None, "Dilation of the first level.", unused="`dilation` is the key that is read")

@@ -47,9 +47,7 @@ def find_key(section: str, name: str) -> str | Unknown:
     if close:
         return Unknown(f"unknown key (did you mean '{close}'?)", misspelt=True)
     elsewhere = [f"[{other}]" for other in SECTIONS if name in _spellings(other)]
-    where = (
-        f"; {' and '.join(elsewhere)} {'knows' if len(elsewhere) == 1 else 'know'} it" if elsewhere else ""
-    )
+    where = f"; {' and '.join(elsewhere)} {'knows' if len(elsewhere) == 1 else 'know'} it" if elsewhere else ""
     return Unknown(f"unknown key, ignored{where}", misspelt=False)
 
 

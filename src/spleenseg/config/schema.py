@@ -111,9 +111,7 @@ class Config(BaseModel):
     def _view(self, name: str, key: str, known: KeyFacts) -> KeyView:
         effect, reason = effect_of(known, self.model.model)
         value = getattr(getattr(self, name), key)
-        return KeyView(
-            name, key, value, self.origin(name, key), effect, known.description, reason, known.accepts
-        )
+        return KeyView(name, key, value, self.origin(name, key), effect, known.description, reason, known.accepts)
 
 
 def effect_of(known: KeyFacts, model: str) -> tuple[Effect, str]:
@@ -121,7 +119,7 @@ def effect_of(known: KeyFacts, model: str) -> tuple[Effect, str]:
     if known.unused:
         return Effect.UNUSED, known.unused
     if known.models and short_name(model) not in {short_name(name) for name in known.models}:
-        return Effect.OTHER_MODEL, f"only {' and '.join(known.models)} reads it"
+        return Effect.OTHER_MODEL, f"read by {' and '.join(known.models)} only"
     return Effect.WORKS, ""
 
 

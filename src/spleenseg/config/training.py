@@ -49,25 +49,19 @@ class TrainConfig(Section):
     learning_rate_reducer: Flag = key(False, "Lower the learning rate when the validation loss stalls.")
     reducer_patience: Count = key(_half_patience, "Epochs it may stall; half of `patience` if not given.")
     reducer_factor: Annotated[float, kinds.positive(below=1)] = key(0.1, "Factor it is lowered by.")
-    save_weights_only: Flag = key(
-        False, "Keep the weights (.weights.h5) rather than the whole model (.keras)."
-    )
+    save_weights_only: Flag = key(False, "Keep the weights (.weights.h5) rather than the whole model (.keras).")
     best_model_file: Annotated[str | None, kinds.optional(kinds.file_name("best_model.weights.h5"))] = key(
         None, "Name of the best model's file; None: best_model.weights.h5 or best_model.keras."
     )
     seed: Annotated[int, kinds.whole(0, 2**32 - 1)] = key(137, "Seed of everything random.")
     validation_limit: CountOrNone = key(None, "Validate on only this many slices, for a quick try.")
-    checkpoint_every: CountOrNone = key(
-        None, "Steps between checkpoints; None: one at the end of each epoch."
-    )
+    checkpoint_every: CountOrNone = key(None, "Steps between checkpoints; None: one at the end of each epoch.")
     precision: Annotated[str, kinds.one_of("auto", "float32", "bfloat16", "float16")] = key(
         "float32", "Number format of the network; the loss is always float32."
     )
     threads: CountOrNone = key(None, "Threads that prepare batches; None: one per core.")
 
-    validation_steps: Count = key(
-        800, "Validation batches per epoch.", unused="validation sees every slice once"
-    )
+    validation_steps: Count = key(800, "Validation batches per epoch.", unused="validation sees every slice once")
     dataset_splitter: Flag = key(
         False, "Split the training folder.", unused="validation reads the [eval] folders, split by patient"
     )
@@ -77,13 +71,7 @@ class TrainConfig(Section):
     epoch_change_infer: Flag = key(False, "Draw predictions after each epoch.", unused=_PREVIEW)
     epoch_change_infer_dir: Folder = key("./epoch_change_infer", "Folder of those drawings.", unused=_PREVIEW)
     epoch_change_tiledinfer: Flag = key(False, "Draw tiled predictions after each epoch.", unused=_PREVIEW)
-    epoch_change_tiledinfer_dir: Folder = key(
-        "./epoch_change_tiledinfer", "Folder of those drawings.", unused=_PREVIEW
-    )
+    epoch_change_tiledinfer_dir: Folder = key("./epoch_change_tiledinfer", "Folder of those drawings.", unused=_PREVIEW)
     num_infer_images: Count = key(1, "How many images to draw.", unused=_PREVIEW)
-    save_model_file: Anything = key(
-        None, "File of the model.", unused="`best_model_file` is the key that is read"
-    )
-    show_history: Anything = key(
-        None, "Print the history.", unused="every epoch is shown and kept in history.json"
-    )
+    save_model_file: Anything = key(None, "File of the model.", unused="`best_model_file` is the key that is read")
+    show_history: Anything = key(None, "Print the history.", unused="every epoch is shown and kept in history.json")
