@@ -57,7 +57,7 @@ def logits_model(model: Any) -> Any:
     Returns:
         a keras.Model: the same input -> float32 [N, H, W, K] logits, any real number.
     """
-    return keras.Model(model.inputs, model.get_layer(LOGITS).output, name=f"{model.name}_{LOGITS}")
+    return keras.Model(model.input, model.get_layer(LOGITS).output, name=f"{model.name}_{LOGITS}")
 
 
 def _normalised(image: Any, config: ModelConfig) -> Any:

@@ -39,7 +39,7 @@ def load_weights(model: Any, path: Path) -> None:
         _require_fit(model, file, path)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error")
+                warnings.simplefilter("error", UserWarning)
                 model.load_weights(file)
         except (ValueError, KeyError, OSError, UserWarning) as error:
             raise UserError(_misfit(path)) from error
