@@ -170,7 +170,7 @@ class Elastic:
 class Distortion:
     """Smooth distortion: the gradient of one Gaussian-smoothed noise, so whole regions swell and shrink.
 
-    The noise is mirrored at the image's edge, so hardly anything moves across it.
+    The noise is mirrored at the image's edge, so nothing moves across it.
 
     Attributes:
         reach: largest displacement along each axis, as a fraction of the longer side.
@@ -193,10 +193,14 @@ class Distortion:
         offsets = np.arange(len(smooth)) - len(smooth) // 2
         slope = (smooth * offsets).astype(np.float32)
         smooth = smooth.astype(np.float32)
-        noise = _noise(self.seed, grid.nodes)
+        (rows, columns), margin = grid.nodes, len(smooth) // 2
+        beyond = margin + 1
+        noise = _noise(self.seed, (rows - 2, columns - 2))
+        mirrored = cv2.copyMakeBorder(noise, beyond, beyond, beyond, beyond, cv2.BORDER_REFLECT)
+        inside = slice(margin, margin + rows), slice(margin, margin + columns)
+        dx = cv2.sepFilter2D(mirrored, cv2.CV_32F, slope, smooth)[inside]
+        dy = cv2.sepFilter2D(mirrored, cv2.CV_32F, smooth, slope)[inside]
         reach = self.reach * max(grid.shape)
-        dx = cv2.sepFilter2D(noise, cv2.CV_32F, slope, smooth, borderType=cv2.BORDER_REFLECT)
-        dy = cv2.sepFilter2D(noise, cv2.CV_32F, smooth, slope, borderType=cv2.BORDER_REFLECT)
         return _scaled_to(dx, reach), _scaled_to(dy, reach)
 
 

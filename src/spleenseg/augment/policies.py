@@ -45,7 +45,5 @@ def build_policy(config: Config) -> Policy:
     name = config.augmentor.policy
     if name not in POLICIES:
         known = ", ".join(POLICIES)
-        raise config.error(
-            "augmentor", "policy", f"no policy '{name}'{did_you_mean(name, POLICIES)}; known: {known}"
-        )
+        raise config.error("augmentor", "policy", f"no policy '{name}'{did_you_mean(name, POLICIES)}; known: {known}")
     return POLICIES[name](config)

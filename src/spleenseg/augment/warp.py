@@ -17,7 +17,6 @@ Mask: TypeAlias = NDArray[np.uint8]  # [H, W] label values
 Border: TypeAlias = Literal["constant", "edge"]
 
 _BORDERS = {"constant": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE}
-_REMAP_CHANNELS = 4  # as many as an OpenCV border value has
 
 
 def warp(image: Image, mask: Mask, geometry: Geometry, border: Border = "constant") -> tuple[Image, Mask]:
@@ -47,25 +46,15 @@ def warp(image: Image, mask: Mask, geometry: Geometry, border: Border = "constan
 
 
 def _resampled(image: Image, to_x: Plane, to_y: Plane, mode: int) -> Image:
-    """Read an image bilinearly; a grey one, whose channels all repeat the first, only once."""
-    if (grey := _grey(image)) is not None:
-        plane = _SCRATCH.get("moved", grey.shape, image.dtype)
-        cv2.remap(grey, to_x, to_y, cv2.INTER_LINEAR, dst=plane, borderMode=mode)
-        return np.asarray(cv2.merge([plane] * image.shape[2])).reshape(image.shape)
-    groups = np.split(image, range(_REMAP_CHANNELS, image.shape[2], _REMAP_CHANNELS), axis=2)
-    fixed = cv2.convertMaps(to_x, to_y, cv2.CV_16SC2)
-    return np.dstack([cv2.remap(group, *fixed, cv2.INTER_LINEAR, borderMode=mode) for group in groups])
-
-
-def _grey(image: Image) -> NDArray[Any] | None:
-    """Return the plane that every channel repeats, if so, in scratch memory."""
+    """Read an image bilinearly, channel by channel; one that repeats the first, as in grey images, is shared."""
     first, other = (_SCRATCH.get(name, image.shape[:2], image.dtype) for name in ("first", "other"))
     cv2.extractChannel(image, 0, first)
+    moved = [cv2.remap(first, to_x, to_y, cv2.INTER_LINEAR, borderMode=mode)]
     for channel in range(1, image.shape[2]):
         cv2.extractChannel(image, channel, other)
-        if cv2.norm(first, other, cv2.NORM_INF) != 0.0:
-            return None
-    return first
+        repeats = cv2.norm(first, other, cv2.NORM_INF) == 0.0
+        moved.append(moved[0] if repeats else cv2.remap(other, to_x, to_y, cv2.INTER_LINEAR, borderMode=mode))
+    return np.asarray(cv2.merge(moved)).reshape(image.shape)
 
 
 class Scratch(threading.local):
