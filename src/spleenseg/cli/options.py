@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spleenseg.cli.terminal import Terminal
+if TYPE_CHECKING:
+    from spleenseg.cli.terminal import Terminal
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="train_eval_infer.config of the project.")]
 Set = Annotated[
@@ -22,5 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 
 
 def terminal(quiet: bool) -> Terminal:
-    """Return the reporter of a command."""
+    """Return the reporter of a command; Rich is loaded only for commands that report."""
+    from spleenseg.cli.terminal import Terminal
+
     return Terminal(quiet)
