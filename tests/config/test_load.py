@@ -158,10 +158,11 @@ def test_unknown_keys_are_one_warning_each_and_errors_when_strict(load: Load) ->
 
 
 def test_keys_set_without_effect_are_one_warning_for_a_reason(load: Load) -> None:
-    warnings = load("[tiledinfer]", "overlapping = 64", "split_size = 512").warnings
-    assert len(warnings) == 1
-    assert "[tiledinfer] overlapping, split_size (line 9): accepted without effect" in warnings[0]
-    assert load("[tiledinfer]", "overlapping = 0").warnings == ()
+    lines = ("[train]", "epoch_change_infer = True", "dataset_splitter = True", "num_infer_images = 6")
+    drawings, splitter = load(*lines).warnings
+    assert "[train] epoch_change_infer, num_infer_images (line 9): accepted without effect" in drawings
+    assert "[train] dataset_splitter (line 10): accepted without effect" in splitter
+    assert load("[train]", "num_infer_images = 1").warnings == ()
     (other_model,) = load("depth = 6").warnings
     assert "[model] depth (line 8): accepted without effect: read by SwinUNet only" in other_model
 

@@ -13,7 +13,6 @@ Grey = kinds.whole(0, 255)
 Background = Annotated[
     int | str | tuple[int, ...], kinds.any_of(Grey, kinds.listed(Grey, "(0,0,0)", 3, 3), kinds.color())
 ]
-_TILED = "whole images are segmented, whatever their size"
 _COLORED = "`[segmentation] colorize` colours the masks"
 _AS_IS = "images are segmented as they are"
 _INSPECT = "no command draws the network"
@@ -34,18 +33,18 @@ class InferConfig(Section):
 class TiledInferConfig(Section):
     """Segmenting images larger than the network, tile by tile."""
 
-    images_dir: FolderOrNone = key(None, "Folder of the images to segment.", unused=_TILED)
-    output_dir: FolderOrNone = key(None, "Folder the masks are written to.", unused=_TILED)
-    merged_dir: FolderOrNone = key(None, "Folder the overlays are written to.", unused=_TILED)
-    overlapping: Annotated[int, kinds.whole(0, 16384)] = key(0, "Pixels by which tiles overlap.", unused=_TILED)
-    split_size: CountOrNone = key(None, "Side of a tile; None: the network's.", unused=_TILED)
-    binarize: Flag = key(False, "Threshold the masks.", unused=_TILED)
-    threshold: Annotated[float, kinds.number(0, 255)] = key(60, "Grey value of the threshold.", unused=_TILED)
-    bitwise_blending: Flag = key(True, "Join with the mask of the whole image.", unused=_TILED)
-    background: Background = key(0, "Colour outside the image.", unused=_TILED)
-    mask_colorize: Flag = key(False, "Colour the masks.", unused=_TILED)
-    sharpening: Strength = key(False, "Sharpen the images first.", unused=_TILED)
-    debug: Flag = key(False, "Keep the tiles.", unused=_TILED)
+    images_dir: FolderOrNone = key(None, "Folder of the images to segment; None: that of [infer].")
+    output_dir: FolderOrNone = key(None, "Folder the masks are written to; None: that of [infer].")
+    merged_dir: FolderOrNone = key(None, "Folder the overlays are written to; None: that of [infer].")
+    overlapping: Annotated[int, kinds.whole(0, 16384)] = key(0, "Pixels by which tiles overlap.")
+    split_size: CountOrNone = key(None, "Side of a tile in pixels; None: the network's width and height.")
+    binarize: Flag = key(False, "Cut at the threshold below rather than at [infer] threshold.")
+    threshold: Annotated[float, kinds.number(0, 255)] = key(60, "Threshold as a grey value, 255 for certain.")
+    bitwise_blending: Flag = key(True, "Join with the prediction of the whole image.")
+    background: Background = key(0, "Colour outside the image.", unused="the image is continued at its edge")
+    mask_colorize: Flag = key(False, "Colour the masks.", unused=_COLORED)
+    sharpening: Strength = key(False, "Sharpen the images first.", unused=_AS_IS)
+    debug: Flag = key(False, "Keep the tiles.", unused="tiles are not files")
 
 
 class SegmentationConfig(Section):
