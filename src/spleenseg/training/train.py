@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spleenseg.augment.debug import debug_saver
+from spleenseg.augment.debug import DebugSaver
 from spleenseg.augment.policies import build_policy
 from spleenseg.augment.stream import BatchStream
 from spleenseg.config import Config, load_config
@@ -98,7 +98,7 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     network, learner = build(config)
     record = RunRecord.start(config, run, splits, network)
     _warn_of_overlap(record.manifest.patient_overlap, reporter)
-    with _feed(config, splits) as feed:
+    with _feed(config, splits, reporter) as feed:
         trainer = Trainer(config, run, network, learner, feed, record.update, reporter)
         if resume:
             trainer.resume()
@@ -113,7 +113,7 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
 
 
 @contextmanager
-def _feed(config: Config, splits: dict[str, SliceSet]) -> Iterator[Feed]:
+def _feed(config: Config, splits: dict[str, SliceSet], reporter: Reporter) -> Iterator[Feed]:
     from spleenseg.training.trainer import Feed
 
     stream = BatchStream(
@@ -125,8 +125,12 @@ def _feed(config: Config, splits: dict[str, SliceSet]) -> Iterator[Feed]:
         training_target(config),
         config.train.threads,
     )
-    with debug_saver(config) as debug:
+    debug = DebugSaver.from_config(config, reporter)
+    try:
         yield Feed(stream, validation_batches(splits["valid"], config), debug)
+    finally:
+        if debug:
+            debug.close()
 
 
 def _make_room(run: RunFolder, reporter: Reporter) -> None:
