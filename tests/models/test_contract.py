@@ -129,7 +129,7 @@ class Contract:
     def test_overfits_two_real_slices(self, make_config: MakeConfig, real_data: Path) -> None:
         keras.utils.set_random_seed(1)
         size = 128
-        config, model = self.build(make_config, image_width=size, image_height=size, base_filters=8, num_layers=4)
+        _, model = self.build(make_config, image_width=size, image_height=size, base_filters=8, num_layers=4)
         learner = logits_model(model)
         learner.compile(optimizer=keras.optimizers.Adam(2e-3), loss=build_loss("bce_dice_loss"))
         images, masks = _two_slices(real_data, size)
