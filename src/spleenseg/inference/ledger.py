@@ -16,6 +16,18 @@ _LEFTOVERS = ".writing-*"
 _DESKTOP_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 
+def source_of(path: Path) -> str:
+    """Return the SHA-256 of an input, by which the record knows it.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
 class Item(BaseModel):
     """One input's outputs: what they were made from, with what, and the files' SHA-256."""
 
@@ -55,6 +67,10 @@ class Ledger:
     def items(self) -> Mapping[str, Item]:
         """What was made, by the name of its input."""
         return self._page.items
+
+    def existing(self) -> list[str]:
+        """Names in the record that lie in the folder, sorted."""
+        return sorted(file for file in self._owners if (self.folder / file).exists())
 
     def strangers(self) -> list[str]:
         """Names in the folder that are not in the record (hidden and desktop files apart), sorted."""

@@ -1,0 +1,249 @@
+"""`infer`: the pictures of a folder in, thresholded masks and overlays of the pictures' own size out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spleenseg.config import Config
+from spleenseg.datasets.decode import read_image
+from spleenseg.datasets.folders import SliceFile, list_images
+from spleenseg.datasets.manifest import find_manifest
+from spleenseg.errors import UserError, did_you_mean
+from spleenseg.inference.drawing import Drawing
+from spleenseg.inference.engine import Floats
+from spleenseg.inference.ledger import Ledger, source_of
+from spleenseg.inference.predictor import Pixels, Predictor, fingerprint, load_predictor
+from spleenseg.inference.tiling import tiled_probabilities
+from spleenseg.progress import SILENT, Reporter
+from spleenseg.render import STYLES
+
+_SAVE_EVERY = 64  # pictures between two writings of the record
+
+
+@dataclass(frozen=True)
+class InferSummary:
+    """What `infer` did.
+
+    Attributes:
+        images: pictures in the folder.
+        kept: of these, finished by an earlier run and not predicted again (with `resume`).
+        output_dir: where the masks are.
+        merged_dir: where the overlays are; None if none were asked for.
+        leftovers: masks of an earlier run whose picture is no longer in the folder.
+    """
+
+    images: int
+    kept: int
+    output_dir: Path
+    merged_dir: Path | None
+    leftovers: tuple[str, ...]
+
+    def summary(self) -> str:
+        """Say in one line what was done and where it lies."""
+        kept = f" ({self.kept} by an earlier run)" if self.kept else ""
+        overlays = f", overlays in {self.merged_dir}" if self.merged_dir else ""
+        return f"{self.images} images segmented{kept}: masks in {self.output_dir}{overlays}"
+
+
+def infer(
+    config: Config,
+    *,
+    overlay_style: str | None = None,
+    tiled: bool = False,
+    resume: bool = False,
+    reporter: Reporter = SILENT,
+) -> InferSummary:
+    """Write a lossless mask `output_dir/NAME.png` and an overlay `merged_dir/NAME.png` for every picture.
+
+    What an earlier `infer` wrote there is replaced; anything else is never touched.
+
+    Args:
+        config: [infer] names the folders, [segmentation] the look; the model is that of the config's folder.
+        overlay_style: "off" (no overlays), "contour" or "fill"; None: as the config says.
+        tiled: predict overlapping tiles instead of whole pictures, as [tiledinfer] says.
+        resume: keep what an earlier run made of the same pictures with the same model and settings.
+        reporter: shows progress, and warns of what stays from an earlier run.
+
+    Raises:
+        UserError: no trained model, no pictures, a picture that cannot be read, or folders that hold
+            pictures to be read or files of somebody else's.
+    """
+    style = _known_style(overlay_style or config.segmentation.overlay_style)
+    job = _Job.plan(config, style, tiled)
+    threshold = _threshold(config, tiled)
+    predictor = load_predictor(config, batch_size=config.eval.batch_size, threshold=threshold, reporter=reporter)
+    _warn_of_other_pictures(job, predictor, reporter)
+    kept = job.run(predictor, resume, reporter)
+    leftovers = tuple(sorted(set(job.ledgers[0].items) - {file.image.stem for file in job.files}))
+    if leftovers:
+        reporter.warn(
+            f"{job.ledgers[0].folder} still holds {len(leftovers)} masks of an earlier run ({leftovers[0]}...)"
+        )
+    folders = [ledger.folder for ledger in job.ledgers]
+    return InferSummary(len(job.files), kept, folders[0], folders[1] if len(folders) > 1 else None, leftovers)
+
+
+@dataclass(frozen=True)
+class _Job:
+    config: Config
+    files: tuple[SliceFile, ...]
+    ledgers: tuple[Ledger, ...]  # of the masks, and of the overlays where they are wanted
+    drawing: Drawing
+    tiles: tuple[int, int] | None
+
+    @classmethod
+    def plan(cls, config: Config, style: str, tiled: bool) -> _Job:
+        """Look at everything that can be known to fail before a model is loaded."""
+        images, masks, overlays = _folders(config, tiled)
+        files = list_images(images)
+        _refuse_shared_names(files)
+        outputs = [masks, *([overlays] if overlays is not None and style != "off" else [])]
+        ledgers = tuple(_claimed(folder, images, masks) for folder in outputs)
+        return cls(config, files, ledgers, Drawing.of(config, style), _tiles(config) if tiled else None)
+
+    def run(self, predictor: Predictor, resume: bool, reporter: Reporter) -> int:
+        """Predict and write; return how many pictures were kept as they are."""
+        settings = fingerprint(predictor.settings, self.drawing.facts(), self._tiling_facts())
+        todo = [file for file in self.files if not (resume and self._finished(file, settings))]
+        for file in todo:
+            source = source_of(file.image)
+            for ledger in self.ledgers:
+                ledger.begin(file.image.stem, source, settings, [_output(file)])
+        self._save()
+        try:
+            with reporter.task("segmenting images", len(todo)) as task:
+                for count, (file, image, found) in enumerate(self._predicted(todo, predictor), start=1):
+                    self._write(file, image, predictor.labels(found))
+                    task.advance(note=file.name)
+                    if count % _SAVE_EVERY == 0:
+                        self._save()
+        finally:
+            self._save()
+        return len(self.files) - len(todo)
+
+    def _finished(self, file: SliceFile, settings: str) -> bool:
+        name, source = file.image.stem, source_of(file.image)
+        return all(ledger.finished(name, source, settings, [_output(file)]) for ledger in self.ledgers)
+
+    def _predicted(
+        self, files: Sequence[SliceFile], predictor: Predictor
+    ) -> Iterator[tuple[SliceFile, Pixels, Floats]]:
+        waiting: deque[Pixels] = deque()
+
+        def pictures() -> Iterator[Pixels]:
+            for file in files:
+                waiting.append(read_image(file.image))
+                yield waiting[-1]
+
+        predictions = self._tiled(pictures(), predictor) if self.tiles else predictor.probabilities(pictures())
+        for file, found in zip(files, predictions, strict=True):
+            yield file, waiting.popleft(), found
+
+    def _tiled(self, pictures: Iterator[Pixels], predictor: Predictor) -> Iterator[Floats]:
+        assert self.tiles is not None
+        section = self.config.tiledinfer
+        for picture in pictures:
+            found = tiled_probabilities(picture, predictor.probabilities, self.tiles, section.overlapping)
+            if section.bitwise_blending:
+                found = agreed(found, next(predictor.probabilities([picture])))
+            yield found
+
+    def _write(self, file: SliceFile, image: Pixels, labels: Pixels) -> None:
+        draw = (self.drawing.write_mask, self.drawing.write_overlay)
+        for ledger, write in zip(self.ledgers, draw, strict=False):
+            write(ledger.folder / _output(file), image, labels)
+            ledger.finish(file.image.stem)
+
+    def _save(self) -> None:
+        for ledger in self.ledgers:
+            ledger.save()
+
+    def _tiling_facts(self) -> object:
+        section = self.config.tiledinfer
+        return [self.tiles, section.overlapping, section.bitwise_blending] if self.tiles else None
+
+
+def agreed(tiled: Floats, whole: Floats) -> Floats:
+    """Keep of every label what both predictions [H, W, K] give it: the lower probability.
+
+    With K > 1 the background (channel 0) takes what is left.
+    """
+    both = np.minimum(tiled, whole)
+    if both.shape[-1] > 1:
+        both[..., 0] = 1 - both[..., 1:].sum(axis=-1)
+    return both
+
+
+def _known_style(style: str) -> str:
+    if style not in STYLES:
+        raise UserError(f"no overlay style '{style}'{did_you_mean(style, STYLES)}; use {', '.join(STYLES)}")
+    return style
+
+
+def _folders(config: Config, tiled: bool) -> tuple[Path, Path, Path | None]:
+    """Return the folders of the pictures, the masks and the overlays; [tiledinfer] falls back on [infer]."""
+    section, plain = ("tiledinfer" if tiled else "infer"), config.infer
+    own = config.tiledinfer if tiled else plain
+    images, masks = own.images_dir or plain.images_dir, own.output_dir or plain.output_dir
+    if images is None:
+        raise config.error(section, "images_dir", "is missing; give the folder of the images to segment")
+    if masks is None:
+        raise config.error(section, "output_dir", "is missing; give the folder the masks are written to")
+    return images, masks, own.merged_dir or plain.merged_dir
+
+
+def _claimed(folder: Path, images: Path, masks: Path) -> Ledger:
+    """Open the record of an output folder, or refuse the folder."""
+    if folder.resolve() == images.resolve():
+        raise UserError(f"output folder {folder} is the folder of the images; give another one")
+    if folder is not masks and folder.resolve() == masks.resolve():
+        raise UserError(f"masks and overlays would share the folder {folder}; give merged_dir another one")
+    ledger = Ledger(folder)
+    strangers = ledger.strangers()
+    if strangers and not ledger.items:
+        raise UserError(f"{folder} holds files spleenseg did not make ({strangers[0]}); give another folder")
+    return ledger
+
+
+def _refuse_shared_names(files: Sequence[SliceFile]) -> None:
+    """Refuse two pictures whose outputs would be one file; on many disks case does not count."""
+    seen: dict[str, SliceFile] = {}
+    for file in files:
+        first = seen.setdefault(_output(file).casefold(), file)
+        if first is not file:
+            raise UserError(f"{first.image} and {file.name} would both become {_output(file)}; rename one")
+
+
+def _output(file: SliceFile) -> str:
+    return file.image.stem + ".png"
+
+
+def _threshold(config: Config, tiled: bool) -> float:
+    if tiled and config.tiledinfer.binarize:
+        return config.tiledinfer.threshold / 255
+    return config.infer.threshold
+
+
+def _tiles(config: Config) -> tuple[int, int]:
+    section, side = config.tiledinfer, config.tiledinfer.split_size
+    tile = (side, side) if side else (config.model.image_height, config.model.image_width)
+    if section.overlapping >= min(tile):
+        problem = f"{section.overlapping} pixels do not fit tiles of {tile[1]}x{tile[0]}; give less"
+        raise config.error("tiledinfer", "overlapping", problem)
+    return tile
+
+
+def _warn_of_other_pictures(job: _Job, predictor: Predictor, reporter: Reporter) -> None:
+    manifest = find_manifest(job.files[0].image.parent)
+    if manifest is None:
+        return
+    ours, theirs = predictor.expectation, manifest.expectation
+    for key in ("window_hu", "display", "context"):
+        wanted, given = getattr(ours, key), getattr(theirs, key)
+        if wanted != given:
+            reporter.warn(f"the model was trained with {key} {wanted}, these images have {given}: expect poor masks")

@@ -1,0 +1,31 @@
+"""From probabilities to label values: one rule for pictures and volumes."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from spleenseg.inference.engine import Floats
+
+
+def labels_of(probabilities: Floats, threshold: float = 0.5) -> npt.NDArray[np.uint8]:
+    """Decide the label of every pixel.
+
+    Args:
+        probabilities: [..., K]; K = 1: probability of the organ, K > 1: one channel a label, 0 the background.
+        threshold: with K = 1 a pixel is organ where the probability is at least this. With K > 1 the
+            likeliest label wins (the lowest one on a tie) and the threshold plays no part.
+
+    Returns:
+        uint8 [...], 0 for the background.
+    """
+    if probabilities.shape[-1] == 1:
+        return (probabilities[..., 0] >= threshold).astype(np.uint8)
+    return np.asarray(probabilities.argmax(axis=-1), np.uint8)
+
+
+def organ_probability(probabilities: Floats) -> Floats:
+    """Return [...]: the probability of the organ, or with several labels that of any label but the background."""
+    if probabilities.shape[-1] == 1:
+        return probabilities[..., 0]
+    return np.float32(1) - probabilities[..., 0]

@@ -1,0 +1,137 @@
+"""A trained model with everything around it: pictures of any size in, probabilities of their own size out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spleenseg.config import Config
+from spleenseg.datasets.fit import fit_image, fit_size
+from spleenseg.datasets.manifest import Expectation
+from spleenseg.errors import UserError
+from spleenseg.files import sha256
+from spleenseg.inference.engine import Engine, Floats
+from spleenseg.inference.labels import labels_of
+from spleenseg.progress import SILENT, Reporter
+
+Pixels = npt.NDArray[np.uint8]
+HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """What turns pictures into labels.
+
+    Attributes:
+        engine: runs the network.
+        config: shapes the pictures for it ([model] size and channels, [dataset] interpolation and colours).
+        expectation: how pictures must look.
+        threshold: see `labels_of`.
+        batch_size: pictures predicted at once.
+        settings: fingerprint of all that decides a label: weights, threshold, expectation.
+    """
+
+    engine: Engine
+    config: Config
+    expectation: Expectation
+    threshold: float = HALF
+    batch_size: int = 4
+    settings: str = ""
+
+    @property
+    def names(self) -> dict[str, int]:
+        """Label name -> value for every label the model knows but the background."""
+        known = {value: name for name, value in self.expectation.labels.items()}
+        count = max(1, self.config.model.num_classes - 1)
+        return {known.get(value, f"label {value}"): value for value in range(1, count + 1)}
+
+    def probabilities(self, pictures: Iterable[Pixels]) -> Iterator[Floats]:
+        """Predict pictures in batches, lazily.
+
+        Args:
+            pictures: uint8 grey [H, W] or RGB [H, W, 3], or with context the slice and its neighbours
+                [H, W, 1 + 2 * context]; each of its own size.
+
+        Yields:
+            float32 [H, W, K] for each picture, at its size.
+        """
+        rest = iter(pictures)
+        while group := list(islice(rest, self.batch_size)):
+            batch = np.stack([self._fitted(picture) for picture in group]).astype(np.float32)
+            for picture, found in zip(group, self.engine.probabilities(batch), strict=True):
+                yield at_size(found, (picture.shape[0], picture.shape[1]))
+
+    def labels(self, probabilities: Floats) -> Pixels:
+        """Decide the label of every pixel, uint8 [...] from [..., K]."""
+        return labels_of(probabilities, self.threshold)
+
+    def _fitted(self, picture: Pixels) -> Pixels:
+        if self.expectation.context == 0:
+            return fit_image(picture, self.config)
+        channels = (np.ascontiguousarray(picture[..., channel]) for channel in range(picture.shape[-1]))
+        return np.stack([fit_size(channel, self.config) for channel in channels], axis=-1)
+
+
+def at_size(probabilities: Floats, size: tuple[int, int]) -> Floats:
+    """Resize probabilities [h, w, K] to (height, width), linearly; as they are where the size is the same."""
+    if probabilities.shape[:2] == size:
+        return probabilities
+    channels = (cv2.resize(channel, size[::-1]) for channel in np.moveaxis(probabilities, -1, 0))
+    return np.stack(list(channels), axis=-1)
+
+
+def load_predictor(
+    run: Path | Config, *, batch_size: int = 4, threshold: float = HALF, reporter: Reporter = SILENT
+) -> Predictor:
+    """Load the best network of a run folder, or of a config's folder.
+
+    Raises:
+        UserError: no trained model there, one that records what this version cannot honour, or a threshold
+            for a model of several labels.
+    """
+    from spleenseg.inference.keras_engine import KerasEngine
+    from spleenseg.models.run_folder import load_trained
+
+    if batch_size < 1:
+        raise UserError(f"the batch size must be at least 1, is {batch_size}")
+    if not 0 < threshold <= 1:
+        raise UserError(f"the threshold must lie above 0 and be at most 1, is {threshold}")
+    trained = load_trained(run, reporter)
+    root = run.folder if isinstance(run, Config) else Path(run)
+    require_honoured(trained.expectation, trained.config, root)
+    if trained.config.model.num_classes > 1 and threshold != HALF:
+        raise UserError(f"the model in {root} takes the likeliest of several labels; it has no threshold to set")
+    assert trained.manifest.weights is not None  # it was loaded
+    weights = sha256(root / trained.manifest.weights.file)
+    settings = fingerprint(weights, threshold, trained.expectation.model_dump(mode="json"))
+    engine = KerasEngine(trained.model, batch_size)
+    return Predictor(engine, trained.config, trained.expectation, threshold, batch_size, settings)
+
+
+def require_honoured(expectation: Expectation, config: Config, root: Path) -> None:
+    """Refuse a model whose images cannot be made here as they were when it was trained.
+
+    Raises:
+        UserError: it wants resampled pixels, or neighbouring slices that do not fit its channels.
+    """
+    if expectation.pixel_mm is not None:
+        raise UserError(
+            f"the model in {root} expects pixels of {expectation.pixel_mm} mm, which this version cannot make"
+        )
+    channels = config.model.image_channels
+    if expectation.context and channels != 1 + 2 * expectation.context:
+        wanted = f"{expectation.context} neighbouring slices on each side"
+        raise UserError(f"the model in {root} records {wanted} but takes {channels} channels; train it again")
+
+
+def fingerprint(*facts: object) -> str:
+    """Return a SHA-256 of facts that JSON can hold."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,228 @@
+"""`segment`: CT scans in, label maps in the scans' own grids and millilitres out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from spleenseg.errors import UserError
+from spleenseg.files import write_csv
+from spleenseg.inference.ledger import Ledger, source_of
+from spleenseg.inference.measure import COLUMNS, Row, measure
+from spleenseg.inference.predictor import Predictor, load_predictor
+from spleenseg.inference.scans import TABLES, Scan, find_scans, require_safe
+from spleenseg.inference.slices import Prediction, predict_slices
+from spleenseg.progress import SILENT, Reporter
+from spleenseg.render import volume_overlay
+from spleenseg.volumes import Volume, read_volume, write_labels, write_map
+
+LOG_COLUMNS = ("case", "status", "read_s", "predict_s", "write_s", "message")
+_VOLUMES, _LOG = "/volumes", "/log"  # their entries in the record; no scan can be called so
+_PHASES = ("read", "predict", "write")
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What became of one scan.
+
+    Attributes:
+        case: its name.
+        path: its file.
+        status: "done", "kept" (an earlier run had finished it) or "failed".
+        volumes_ml: millilitres by label name; empty if it failed.
+        message: why it failed, else empty.
+    """
+
+    case: str
+    path: Path
+    status: Literal["done", "kept", "failed"]
+    volumes_ml: dict[str, float]
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class SegmentSummary:
+    """What `segment` did.
+
+    Attributes:
+        out: the output folder.
+        scans: one result a scan, sorted by case.
+    """
+
+    out: Path
+    scans: tuple[ScanResult, ...]
+
+    @property
+    def failed(self) -> tuple[ScanResult, ...]:
+        """The scans that could not be segmented."""
+        return tuple(scan for scan in self.scans if scan.status == "failed")
+
+    def summary(self) -> str:
+        """Say in one line what was done and where it lies."""
+        done, kept = len(self.scans) - len(self.failed), sum(scan.status == "kept" for scan in self.scans)
+        words = [f"{done} of {len(self.scans)} scans segmented" + (f" ({kept} by an earlier run)" if kept else "")]
+        if self.failed:
+            words.append("failed: " + ", ".join(scan.case for scan in self.failed))
+        return "; ".join([*words, f"volumes in {self.out / TABLES[0]}"])
+
+
+def segment(
+    inputs: Sequence[Path | str],
+    out: Path | str = Path("segmentations"),
+    model: Path | str = Path(),
+    *,
+    threshold: float = 0.5,
+    probabilities: bool = False,
+    resume: bool = False,
+    batch_size: int = 4,
+    reporter: Reporter = SILENT,
+) -> SegmentSummary:
+    """Segment CT scans into `out`: label map, overlay, volumes.csv and run.log.csv.
+
+    A scan that cannot be segmented is reported and the others go on, unless it is the only one.
+
+    Args:
+        inputs: NIfTI files, folders of them, or patterns.
+        out: the folder to write to; made if need be.
+        model: the run folder of a training.
+        threshold: probability from which a voxel is organ; models of several labels take the likeliest.
+        probabilities: also write `{case}_prob.nii.gz` (with several labels: of any of them).
+        resume: keep the scans that an earlier run into `out` finished with the same model and threshold.
+        batch_size: slices predicted at once.
+        reporter: shows progress and names the scans that fail.
+
+    Raises:
+        UserError: no input, two inputs of one name, outputs that exist, an output folder that holds an
+            input, a model that cannot be used, or the only scan cannot be segmented.
+    """
+    out = Path(out)
+    scans = find_scans([Path(given) for given in inputs])
+    require_safe(scans, out, probabilities)
+    ledger = Ledger(out)
+    _refuse_existing(ledger, scans, probabilities, resume)
+    predictor = load_predictor(Path(model), batch_size=batch_size, threshold=threshold, reporter=reporter)
+    _refuse_other_settings(ledger, predictor)
+    return _Run(out, ledger, predictor, probabilities, reporter).all(scans)
+
+
+def _refuse_existing(ledger: Ledger, scans: Sequence[Scan], probabilities: bool, resume: bool) -> None:
+    if ledger.existing() and not resume:
+        first = ledger.folder / ledger.existing()[0]
+        raise UserError(f"{first} exists; give another folder, or --resume to continue the run that made it")
+    strangers = set(ledger.strangers())
+    for name in (*TABLES, *(name for scan in scans for name in scan.outputs(probabilities))):
+        if name in strangers:
+            raise UserError(f"{ledger.folder / name} exists and spleenseg did not make it; give another folder")
+
+
+def _refuse_other_settings(ledger: Ledger, predictor: Predictor) -> None:
+    if any(item.settings != predictor.settings for name, item in ledger.items.items() if item.rows):
+        raise UserError(f"{ledger.folder} holds results of another model or threshold; give another folder")
+
+
+@dataclass
+class _Run:
+    out: Path
+    ledger: Ledger
+    predictor: Predictor
+    probabilities: bool
+    reporter: Reporter
+    log: list[Row] = field(default_factory=list)
+
+    def all(self, scans: Sequence[Scan]) -> SegmentSummary:
+        """Segment what is not finished; tables and record are up to date after every scan."""
+        for entry, table in zip((_VOLUMES, _LOG), TABLES, strict=True):
+            self.ledger.begin(entry, "", self.predictor.settings, [table])
+        results = []
+        with self.reporter.task("segmenting scans", len(scans)) as task:
+            for scan in scans:
+                watch = _Stopwatch()
+                results.append(self._one(scan, watch, alone=len(scans) == 1))
+                self.log.append([scan.case, results[-1].status, *watch.columns(), results[-1].message or None])
+                self._write_tables()
+                task.advance(note=scan.case)
+        self.ledger.finish(_VOLUMES)  # never the log: the record, unlike it, is the same for two runs
+        self.ledger.save()
+        return SegmentSummary(self.out, tuple(results))
+
+    def _one(self, scan: Scan, watch: _Stopwatch, alone: bool) -> ScanResult:
+        try:
+            status = self._segmented_or_kept(scan, watch)
+        except Exception as error:  # whatever one scan does must not cost the others
+            if alone:
+                raise
+            message = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            self.reporter.warn(f"{scan.case} failed: {message}")
+            return ScanResult(scan.case, scan.path, "failed", {}, message)
+        volumes = {str(row[1]): float(row[2] or 0) for row in self.ledger.items[scan.case].rows}
+        return ScanResult(scan.case, scan.path, status, volumes)
+
+    def _segmented_or_kept(self, scan: Scan, watch: _Stopwatch) -> Literal["done", "kept"]:
+        files = scan.outputs(self.probabilities)
+        source = source_of(scan.path)
+        old = self.ledger.items.get(scan.case)
+        if old and old.rows and old.source != source:
+            raise UserError(f"{self.out} holds the result of another scan called {scan.case}; give another folder")
+        if self.ledger.finished(scan.case, source, self.predictor.settings, files):
+            return "kept"
+        self.ledger.begin(scan.case, source, self.predictor.settings, files)
+        self.ledger.save()
+        with watch.phase("read"):
+            volume = _read_ct(scan.path)
+        with watch.phase("predict"):
+            prediction = self._predict(volume)
+        with watch.phase("write"):
+            self._write(volume, prediction, files)
+        names = self.predictor.names
+        self.ledger.finish(scan.case, measure(volume, prediction.labels, names))
+        self.ledger.save()
+        return "done"
+
+    def _predict(self, volume: Volume) -> Prediction:
+        with self.reporter.task(f"slices of {volume.case}", len(volume.array)) as task:
+            return predict_slices(
+                volume.array, self.predictor, keep_probability=self.probabilities, advance=task.advance
+            )
+
+    def _write(self, volume: Volume, prediction: Prediction, files: Sequence[str]) -> None:
+        labels, picture, *maps = (self.out / name for name in files)
+        write_labels(prediction.labels, volume, labels)
+        names = {value: name for name, value in self.predictor.names.items()}
+        volume_overlay(volume.array, prediction.labels, volume.spacing, picture, title=volume.case, names=names)
+        for path in maps:
+            assert prediction.probability is not None
+            write_map(prediction.probability, volume, path)
+
+    def _write_tables(self) -> None:
+        rows = [row for _, item in sorted(self.ledger.items.items()) for row in item.rows]
+        write_csv(self.out / TABLES[0], COLUMNS, rows)
+        write_csv(self.out / TABLES[1], LOG_COLUMNS, self.log)
+
+
+def _read_ct(path: Path) -> Volume:
+    volume = read_volume(path)
+    if volume.modality not in (None, "CT"):
+        raise UserError(f"{path}: is {volume.modality}; only CT can be segmented")
+    return volume
+
+
+class _Stopwatch:
+    """Seconds by phase of one scan."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] = time.perf_counter() - started
+
+    def columns(self) -> list[float | None]:
+        return [round(self._seconds[name], 3) if name in self._seconds else None for name in _PHASES]

@@ -1,0 +1,77 @@
+"""A scan, slice by slice, shown to the model as it was trained, and its answers back on the scan's grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from spleenseg.datasets.manifest import Expectation
+from spleenseg.inference.engine import Floats
+from spleenseg.inference.labels import organ_probability
+from spleenseg.inference.predictor import Pixels, Predictor
+from spleenseg.volumes import apply_window
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model found in a scan.
+
+    Attributes:
+        labels: uint8 [z, y, x], 0 for the background.
+        probability: float32 [z, y, x], that a voxel is any label but the background; None unless asked for.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    probability: Floats | None
+
+
+def predict_slices(
+    hu: npt.NDArray[np.int16],
+    predictor: Predictor,
+    *,
+    keep_probability: bool = False,
+    advance: Callable[[], None] = lambda: None,
+) -> Prediction:
+    """Segment a scan. Only a batch of slices is held beside the scan and its labels.
+
+    Args:
+        hu: int16 HU [z, y, x], radiological axes (x -> patient's left, y -> back, z -> up).
+        predictor: the model, with what it expects.
+        keep_probability: also return the probabilities (four bytes a voxel).
+        advance: called after each slice.
+
+    Returns:
+        labels (and probabilities) on the grid of `hu`.
+    """
+    labels = np.zeros(hu.shape, np.uint8)
+    probability = np.zeros(hu.shape, np.float32) if keep_probability else None
+    mirrored = predictor.expectation.display == "reference"
+    for z, found in enumerate(predictor.probabilities(shown_slices(hu, predictor.expectation))):
+        upright = found[:, ::-1] if mirrored else found
+        labels[z] = predictor.labels(upright)
+        if probability is not None:
+            probability[z] = organ_probability(upright)
+        advance()
+    return Prediction(labels, probability)
+
+
+def shown_slices(hu: npt.NDArray[np.int16], expectation: Expectation) -> Iterator[Pixels]:
+    """Yield each slice as the model's training images showed it: window, left-right order, neighbours.
+
+    Args:
+        hu: int16 HU [z, y, x].
+        expectation: what the model records.
+
+    Yields:
+        uint8 [y, x], or with context [y, x, 1 + 2 * context]: the slices z - context to z + context; beyond
+        the first and the last one the outermost is repeated.
+    """
+    reach = np.arange(-expectation.context, expectation.context + 1)
+    for z in range(len(hu)):
+        near = hu[np.clip(z + reach, 0, len(hu) - 1)]
+        grey = apply_window(near, expectation.window_hu)
+        shown = grey[:, :, ::-1] if expectation.display == "reference" else grey
+        yield np.ascontiguousarray(shown.transpose(1, 2, 0) if expectation.context else shown[0])

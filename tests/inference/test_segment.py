@@ -1,0 +1,434 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from itertools import permutations, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spleenseg.errors import UserError
+from spleenseg.inference import segment as segment_module
+from spleenseg.inference.scans import find_scans
+from spleenseg.inference.segment import segment
+from spleenseg.progress import Silent
+from spleenseg.volumes import Volume, apply_window, read_labels, read_volume, write_volume
+
+from .runs import SPLEEN, blocks, brightness_run, write_scan
+
+
+@dataclass
+class Remarks(Silent):
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run folder: organ is what is brighter than 40 HU."""
+    return brightness_run(tmp_path_factory.mktemp("run"), [0.5])
+
+
+def truth(hu: np.ndarray) -> np.ndarray:
+    return apply_window(hu, (-160, 240)) >= 127.5
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def digest(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.iterdir() if path.name != "run.log.csv")
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_a_folder_of_scans_becomes_the_files_of_the_contract(tmp_path, run):
+    for index in (1, 2):
+        write_scan(tmp_path / "ct" / f"case_{index}.nii.gz", blocks((3, 32, 16), seed=index))
+    (tmp_path / "ct" / "notes.txt").write_text("not a scan")
+    (tmp_path / "ct" / "._case_1.nii.gz").write_text("left by a file manager")
+    summary = segment([tmp_path / "ct"], tmp_path / "out", run, probabilities=True)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    made = {f"case_{index}{kind}" for index in (1, 2) for kind in (".nii.gz", "_overlay.png", "_prob.nii.gz")}
+    assert names == made | {"volumes.csv", "run.log.csv", ".spleenseg.json"}
+    assert [(scan.case, scan.status) for scan in summary.scans] == [("case_1", "done"), ("case_2", "done")]
+    assert "2 of 2 scans segmented" in summary.summary()
+
+
+def test_labels_probabilities_and_volumes_say_the_same(tmp_path, run):
+    hu = blocks((3, 32, 16), seed=3)
+    volume = write_scan(tmp_path / "a.nii.gz", hu, spacing=(0.8, 0.7, 3.0))
+    summary = segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, probabilities=True)
+    labels = read_labels(tmp_path / "out" / "a.nii.gz", like=volume)
+    np.testing.assert_array_equal(labels, truth(hu))
+    (row,) = rows(tmp_path / "out" / "volumes.csv")
+    ml = truth(hu).sum() * 0.8 * 0.7 * 3.0 / 1000
+    assert (row["case"], row["label"], row["touches_border"]) == ("a", "spleen", "yes")
+    assert float(row["volume_ml"]) == pytest.approx(ml, abs=1e-3)
+    assert float(row["mean_hu"]) == pytest.approx(hu[truth(hu)].mean(), abs=0.05)
+    assert summary.scans[0].volumes_ml == {"spleen": pytest.approx(ml, abs=1e-3)}
+    import nibabel
+
+    stored = nibabel.load(tmp_path / "out" / "a_prob.nii.gz")
+    assert stored.get_data_dtype() == np.float32
+    np.testing.assert_array_equal(stored.get_fdata().transpose(2, 1, 0) >= 0.5, labels)
+
+
+def test_the_overlay_is_a_picture_with_the_organ_marked(tmp_path, run):
+    hu = np.full((6, 32, 16), -100, np.int16)
+    write_scan(tmp_path / "none.nii.gz", hu)
+    hu[2:4, 8:24, 4:12] = 100
+    write_scan(tmp_path / "some.nii.gz", hu)
+    segment([tmp_path / "none.nii.gz", tmp_path / "some.nii.gz"], tmp_path / "out", run)
+    colourful = {}
+    for case in ("none", "some"):
+        picture = np.asarray(Image.open(tmp_path / "out" / f"{case}_overlay.png")).astype(int)[70:]
+        colourful[case] = int((np.ptp(picture, axis=2) > 60).sum())
+    assert colourful["none"] == 0
+    assert colourful["some"] > 100
+
+
+def test_an_organ_inside_the_scan_does_not_touch_its_border_and_none_has_no_mean(tmp_path, run):
+    hu = np.full((6, 32, 16), -100, np.int16)
+    write_scan(tmp_path / "none.nii.gz", hu)
+    hu[2:4, 8:24, 4:12] = 100
+    write_scan(tmp_path / "some.nii.gz", hu)
+    segment([tmp_path / "none.nii.gz", tmp_path / "some.nii.gz"], tmp_path / "out", run)
+    none, some = rows(tmp_path / "out" / "volumes.csv")
+    assert (none["volume_ml"], none["slices"], none["mean_hu"], none["touches_border"]) == ("0.0", "0", "", "no")
+    assert (some["slices"], some["mean_hu"], some["touches_border"]) == ("2", "100.0", "no")
+
+
+ORDERS = [
+    (axes, signs) for axes in permutations(range(3)) for signs in product((1, -1), repeat=3)
+]  # all 48 ways to store a scan
+
+
+@pytest.mark.parametrize("order", [ORDERS[index] for index in (0, 7, 13, 21, 34, 47)])
+def test_a_scan_stored_in_another_axis_order_gives_the_same_mask_on_its_own_grid(tmp_path, run, order):
+    axes, signs = order
+    hu = blocks((5, 40, 24), seed=9)  # not square, not the model's size
+    plain = write_scan(tmp_path / "plain.nii.gz", hu)
+    affine = plain.affine.copy()
+    stored = hu.transpose(2, 1, 0)
+    for axis, sign in enumerate(signs):
+        if sign < 0:
+            stored = np.flip(stored, axis)
+            affine[:3, 3] += affine[:3, axis] * (stored.shape[axis] - 1)
+            affine[:3, axis] *= -1
+    affine[:, :3] = affine[:, axes]
+    other = Volume.from_stored(np.ascontiguousarray(stored.transpose(axes)), affine, case="other")
+    write_volume(other, tmp_path / "other.nii.gz")
+    segment([tmp_path / "plain.nii.gz", tmp_path / "other.nii.gz"], tmp_path / "out", run)
+    expected = read_labels(tmp_path / "out" / "plain.nii.gz", like=plain)
+    np.testing.assert_array_equal(read_labels(tmp_path / "out" / "other.nii.gz", like=plain), expected)
+    import nibabel
+
+    written = nibabel.load(tmp_path / "out" / "other.nii.gz")
+    assert written.shape == other.stored.shape
+    np.testing.assert_allclose(written.affine, nibabel.load(tmp_path / "other.nii.gz").affine)
+
+
+def test_two_runs_give_the_same_bytes_in_every_file_but_the_log(tmp_path, run):
+    write_scan(tmp_path / "a.nii.gz", blocks((3, 32, 16)))
+    for name in ("one", "two"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / name, run, probabilities=True)
+    assert digest(tmp_path / "one") == digest(tmp_path / "two")
+
+
+def test_a_broken_scan_is_named_and_the_others_go_on(tmp_path, run):
+    folder = tmp_path / "ct"
+    for case in ("a", "c"):
+        write_scan(folder / f"{case}.nii.gz", blocks((2, 32, 16)))
+    (folder / "b.nii.gz").write_bytes((folder / "a.nii.gz").read_bytes()[:200])
+    remarks = Remarks()
+    summary = segment([folder], tmp_path / "out", run, reporter=remarks)
+    assert [scan.status for scan in summary.scans] == ["done", "failed", "done"]
+    assert [scan.case for scan in summary.failed] == ["b"]
+    assert "b failed" in remarks.warnings[0]
+    assert "failed: b" in summary.summary()
+    log = rows(tmp_path / "out" / "run.log.csv")
+    assert [row["status"] for row in log] == ["done", "failed", "done"]
+    assert "b.nii.gz" in log[1]["message"]
+    assert [row["case"] for row in rows(tmp_path / "out" / "volumes.csv")] == ["a", "c"]
+    assert not (tmp_path / "out" / "b.nii.gz").exists()
+
+
+def test_a_failed_scan_is_tried_again_with_resume_once_it_is_mended(tmp_path, run):
+    folder = tmp_path / "ct"
+    write_scan(folder / "a.nii.gz", blocks((2, 32, 16)))
+    whole = (folder / "a.nii.gz").read_bytes()
+    (folder / "b.nii.gz").write_bytes(whole[:200])
+    segment([folder], tmp_path / "out", run)
+    (folder / "b.nii.gz").write_bytes(whole)
+    summary = segment([folder], tmp_path / "out", run, resume=True)
+    assert [scan.status for scan in summary.scans] == ["kept", "done"]
+    assert [row["case"] for row in rows(tmp_path / "out" / "volumes.csv")] == ["a", "b"]
+
+
+def test_the_only_scan_that_fails_is_an_error_and_the_next_try_needs_no_flag(tmp_path, run):
+    (tmp_path / "a.nii.gz").write_bytes(b"not a scan at all")
+    with pytest.raises(UserError, match=r"a\.nii\.gz"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    assert segment([tmp_path / "a.nii.gz"], tmp_path / "out", run).scans[0].status == "done"
+
+
+def test_a_scan_that_is_no_ct_is_refused(tmp_path, run, monkeypatch):
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    monkeypatch.setattr(segment_module, "read_volume", lambda path: read_volume(path, modality="MR"))
+    with pytest.raises(UserError, match="is MR; only CT"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+
+
+def test_existing_outputs_are_refused_without_resume_and_kept_with_it(tmp_path, run):
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    before = digest(tmp_path / "out")
+    stamp = (tmp_path / "out" / "a.nii.gz").stat().st_mtime_ns
+    with pytest.raises(UserError, match="--resume"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    summary = segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, resume=True)
+    assert summary.scans[0].status == "kept"
+    assert summary.scans[0].volumes_ml["spleen"] > 0
+    assert digest(tmp_path / "out") == before
+    assert (tmp_path / "out" / "a.nii.gz").stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize("lost", ["a.nii.gz", "a_overlay.png", "volumes.csv"])
+def test_a_case_counts_as_done_only_when_all_its_files_are_there(tmp_path, run, lost):
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    before = digest(tmp_path / "out")
+    (tmp_path / "out" / lost).unlink()
+    segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, resume=True)
+    assert digest(tmp_path / "out") == before
+
+
+def test_probabilities_asked_for_later_are_added(tmp_path, run):
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    summary = segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, probabilities=True, resume=True)
+    assert summary.scans[0].status == "done"
+    assert (tmp_path / "out" / "a_prob.nii.gz").exists()
+    assert segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, resume=True).scans[0].status == "kept"
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step", ["write_labels", "volume_overlay", "measure", "write_csv"])
+def test_a_run_killed_at_any_step_goes_on_to_the_same_bytes(tmp_path, run, monkeypatch, step):
+    for index in (1, 2, 3):
+        write_scan(tmp_path / "ct" / f"case_{index}.nii.gz", blocks((2, 32, 16), seed=index))
+    segment([tmp_path / "ct"], tmp_path / "whole", run)
+    real, calls = getattr(segment_module, step), []
+
+    def dies_the_second_time(*args, **kwargs):
+        calls.append(step)
+        if len(calls) == 2:
+            raise Killed
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(segment_module, step, dies_the_second_time)
+    with pytest.raises(Killed):
+        segment([tmp_path / "ct"], tmp_path / "out", run)
+    monkeypatch.setattr(segment_module, step, real)
+    summary = segment([tmp_path / "ct"], tmp_path / "out", run, resume=True)
+    assert summary.scans[0].status == "kept"
+    assert digest(tmp_path / "out") == digest(tmp_path / "whole")
+
+
+def test_a_mask_corrected_by_hand_is_never_overwritten(tmp_path, run):
+    for case in ("a", "b"):
+        write_scan(tmp_path / "ct" / f"{case}.nii.gz", blocks((2, 32, 16)))
+    segment([tmp_path / "ct"], tmp_path / "out", run)
+    (tmp_path / "out" / "a.nii.gz").write_bytes(b"corrected by hand")
+    (tmp_path / "out" / "a_overlay.png").unlink()
+    summary = segment([tmp_path / "ct"], tmp_path / "out", run, resume=True)
+    assert [scan.status for scan in summary.scans] == ["failed", "kept"]
+    assert "changed since" in summary.failed[0].message
+    assert (tmp_path / "out" / "a.nii.gz").read_bytes() == b"corrected by hand"
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a_overlay.png", "volumes.csv", "run.log.csv"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_files_of_the_users_are_never_overwritten(tmp_path, run, name, resume):
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(UserError, match="did not make it"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, resume=resume)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+def test_other_files_in_the_output_folder_do_no_harm(tmp_path, run):
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "readme.txt").write_text("mine")
+    segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    assert (tmp_path / "out" / "readme.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("target", ["ct", "link", "ct/../ct"])
+def test_an_output_folder_that_holds_an_input_is_refused(tmp_path, run, target):
+    write_scan(tmp_path / "ct" / "a.nii.gz", blocks((2, 32, 16)))
+    (tmp_path / "link").symlink_to(tmp_path / "ct")
+    before = (tmp_path / "ct" / "a.nii.gz").read_bytes()
+    with pytest.raises(UserError, match="holds the input"):
+        segment([tmp_path / "ct" / "a.nii.gz"], tmp_path / target, run)
+    assert (tmp_path / "ct" / "a.nii.gz").read_bytes() == before
+    assert len(list((tmp_path / "ct").iterdir())) == 1
+
+
+def test_a_link_to_a_scan_elsewhere_is_not_written_over_either(tmp_path, run):
+    write_scan(tmp_path / "real" / "a.nii.gz", blocks((2, 32, 16)))
+    (tmp_path / "ct").mkdir()
+    (tmp_path / "ct" / "a.nii.gz").symlink_to(tmp_path / "real" / "a.nii.gz")
+    for folder in ("ct", "real"):
+        with pytest.raises(UserError, match="holds the input"):
+            segment([tmp_path / "ct"], tmp_path / folder, run)
+
+
+def test_two_scans_of_one_name_are_refused_before_any_work(tmp_path):
+    for path in ("x/a.nii.gz", "y/a.nii", "z/A.nii.gz"):
+        write_scan(tmp_path / path, blocks((1, 8, 8)))
+    for pair in (("x", "y"), ("x", "z")):
+        with pytest.raises(UserError, match="both called"):
+            segment([tmp_path / name for name in pair], tmp_path / "out", tmp_path / "no model is looked at")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scan_called_like_another_ones_output_is_refused(tmp_path, run):
+    for case in ("a", "a_prob"):
+        write_scan(tmp_path / "ct" / f"{case}.nii.gz", blocks((1, 8, 8)))
+    with pytest.raises(UserError, match="would both write"):
+        segment([tmp_path / "ct"], tmp_path / "out", run, probabilities=True)
+    assert len(segment([tmp_path / "ct"], tmp_path / "out", run).scans) == 2
+
+
+def test_another_model_or_threshold_is_not_mixed_into_the_results(tmp_path, run):
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    other = brightness_run(tmp_path / "other", [0.6])
+    for model, threshold in ((run, 0.3), (other, 0.5)):
+        with pytest.raises(UserError, match="another model or threshold"):
+            segment([tmp_path / "a.nii.gz"], tmp_path / "out", model, threshold=threshold, resume=True)
+
+
+def test_another_scan_of_the_same_name_is_not_taken_for_the_finished_one(tmp_path, run):
+    write_scan(tmp_path / "x" / "a.nii.gz", blocks((2, 32, 16), seed=1))
+    write_scan(tmp_path / "y" / "a.nii.gz", blocks((2, 32, 16), seed=2))
+    segment([tmp_path / "x"], tmp_path / "out", run)
+    before = digest(tmp_path / "out")
+    with pytest.raises(UserError, match="another scan called a"):
+        segment([tmp_path / "y"], tmp_path / "out", run, resume=True)
+    assert digest(tmp_path / "out") == before
+
+
+def test_a_second_folder_of_scans_adds_to_the_same_table(tmp_path, run):
+    write_scan(tmp_path / "x" / "b.nii.gz", blocks((2, 32, 16), seed=1))
+    write_scan(tmp_path / "y" / "a.nii.gz", blocks((2, 32, 16), seed=2))
+    segment([tmp_path / "x"], tmp_path / "out", run)
+    segment([tmp_path / "y"], tmp_path / "out", run, resume=True)
+    assert [row["case"] for row in rows(tmp_path / "out" / "volumes.csv")] == ["a", "b"]
+
+
+def test_a_model_that_records_nothing_is_refused(tmp_path, run):
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    bare = tmp_path / "bare"
+    shutil.copytree(run, bare)
+    (bare / "run.json").unlink()
+    with pytest.raises(UserError, match=r"run\.json"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", bare)
+    facts = json.loads((run / "run.json").read_text())
+    del facts["expectation"]
+    (bare / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(UserError, match="expectation"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", bare)
+
+
+def test_several_labels_are_one_row_each(tmp_path):
+    labels = {"spleen": 1, "liver": 2}
+    run = brightness_run(tmp_path / "run", [0.3, 0.7], SPLEEN.model_copy(update={"labels": labels}), num_classes=3)
+    hu = blocks((2, 32, 16))
+    volume = write_scan(tmp_path / "a.nii.gz", hu)
+    segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    found = read_labels(tmp_path / "out" / "a.nii.gz", like=volume)
+    table = rows(tmp_path / "out" / "volumes.csv")
+    assert [row["label"] for row in table] == ["spleen", "liver"]
+    for row, value in zip(table, (1, 2), strict=True):
+        assert float(row["volume_ml"]) == pytest.approx((found == value).sum() * volume.voxel_ml, abs=1e-3)
+
+
+def test_scans_are_found_by_file_folder_and_pattern_each_once(tmp_path, monkeypatch):
+    for name in ("b.nii.gz", "a.nii", "c.NII.GZ"):
+        (tmp_path / name).write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    given = [Path("b.nii.gz"), tmp_path, Path("*.nii*")]
+    assert [scan.case for scan in find_scans(given)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ([], "nothing to segment"),
+        (["missing.nii.gz"], "no such file"),
+        (["*.nothing"], "nothing matches"),
+        (["empty"], "holds no scan"),
+        (["a.txt"], "not a scan"),
+    ],
+)
+def test_inputs_that_are_no_scans_are_refused(tmp_path, given, complaint):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(UserError, match=complaint):
+        find_scans([tmp_path / name for name in given])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("files", [1, 4, 6])
+def test_a_process_killed_outright_goes_on_to_the_same_bytes(tmp_path, run, files):
+    for index in range(4):
+        write_scan(tmp_path / "ct" / f"case_{index}.nii.gz", blocks((40, 256, 256), seed=index))
+    segment([tmp_path / "ct"], tmp_path / "whole", run)
+    out = tmp_path / "out"
+    script = "import sys; from spleenseg.inference.segment import segment; segment([sys.argv[1]], *sys.argv[2:])"
+    process = subprocess.Popen([sys.executable, "-c", script, tmp_path / "ct", out, run])
+    while process.poll() is None and len(list(out.glob("case_*"))) < files:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert len(list(out.glob("case_*"))) < 8
+    summary = segment([tmp_path / "ct"], out, run, resume=True)
+    assert sum(scan.status == "kept" for scan in summary.scans) >= (files - 1) // 2
+    assert digest(out) == digest(tmp_path / "whole")
+
+
+def test_a_real_scan_is_segmented_on_its_own_grid(tmp_path, real_data):
+    run = brightness_run(tmp_path / "run", [0.5], image_width=256, image_height=256)
+    source = real_data / "amos-0001" / "ct.nii.gz"
+    segment([source], tmp_path / "out", run)
+    volume = read_volume(source)
+    labels = read_labels(tmp_path / "out" / "ct.nii.gz", like=volume)
+    assert labels.shape == volume.array.shape
+    bright = apply_window(volume.array, (-160, 240)) >= 127.5
+    both = np.count_nonzero(bright & (labels > 0))
+    assert 2 * both / (bright.sum() + labels.sum()) > 0.85  # the network sees a third of its pixels a side
+    import nibabel
+
+    ours, theirs = nibabel.load(tmp_path / "out" / "ct.nii.gz"), nibabel.load(source)
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-4)
