@@ -127,7 +127,8 @@ def refused(text: str, overrides: tuple[str, ...] = ()) -> str:
 @pytest.fixture
 def spleen(tmp_path: Path) -> Path:
     """A file with the reference's values."""
-    path = tmp_path / "train_eval_infer.config"
+    path = tmp_path / "projects" / "UNet" / "Spleen" / "train_eval_infer.config"
+    path.parent.mkdir(parents=True)
     path.write_text(SPLEEN, encoding="utf-8")
     return path
 

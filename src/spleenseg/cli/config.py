@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spleenseg.cli.options import AsJson, ConfigFile, Set
+
 if TYPE_CHECKING:
     from spleenseg.config import KeyView
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="train_eval_infer.config of the project.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one value of the config (repeatable)."),
-]
 Strict = Annotated[bool, typer.Option("--strict", help="Take unknown keys for errors.")]
 
 app = typer.Typer(no_args_is_help=True)
@@ -22,12 +19,14 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command()
 def check(file: ConfigFile, set_: Set = None, strict: Strict = False) -> None:
-    """Validate a config: print its warnings, then "ok"; the first mistake is one line and exit status 2."""
+    """Validate a config and the folders it names: warnings, then "ok"; a mistake is one line and exit status 2."""
     from spleenseg.config import load_config
+    from spleenseg.training.preflight import check as check_all
 
     config = load_config(file, set_ or (), strict)
     for warning in config.warnings:
         typer.echo(f"warning: {warning}", err=True)
+    check_all(config)
     typer.echo("ok")
 
 
@@ -36,24 +35,27 @@ def show(
     file: ConfigFile,
     set_: Set = None,
     strict: Strict = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List every effective value, where it comes from, and whether it has an effect."""
     from spleenseg.config import load_config
 
     keys = load_config(file, set_ or (), strict).describe()
-    _show_json(keys) if json else _show_table(keys)
+    _show_json(keys) if as_json else _show_table(keys)
 
 
 @app.command()
 def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the new project.")],
-    name: Annotated[str, typer.Option(help="Name of the dataset, expected in DIR/dataset/NAME.")] = "Spleen",
+    name: Annotated[str, typer.Option(help="What the project is called.")] = "Spleen",
+    dataset: Annotated[
+        Path | None, typer.Option(help="Folder with train, valid, test (default: DIR/dataset/NAME).")
+    ] = None,
 ) -> None:
     """Start a project: a commented config, and scripts that train, evaluate and infer. Overwrites nothing."""
     from spleenseg.config import new as new_project
 
-    for path in new_project(folder, name):
+    for path in new_project(folder, name, dataset):
         typer.echo(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from string import Template
@@ -16,12 +17,13 @@ _BAT = '@echo off\r\ncd /d "%~dp0"\r\nspleenseg {command} {config} %*\r\n'
 _SH = '#!/bin/sh\ncd "$(dirname "$0")" || exit 2\nexec spleenseg {command} {config} "$@"\n'
 
 
-def new(folder: Path | str, name: str = "Spleen") -> tuple[Path, ...]:
+def new(folder: Path | str, name: str = "Spleen", dataset: Path | str | None = None) -> tuple[Path, ...]:
     """Write a starter project: the config, and scripts that train, evaluate and infer with it.
 
     Args:
         folder: where to; made if missing. Other files in it are left alone.
-        name: name of the dataset, which is expected in ``dataset/NAME`` below the folder.
+        name: what the project is called.
+        dataset: the folder with train, valid and test; ``dataset/NAME`` below the folder if not given.
 
     Returns:
         The files written.
@@ -32,7 +34,7 @@ def new(folder: Path | str, name: str = "Spleen") -> tuple[Path, ...]:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; give a folder for the project")
-    contents = _contents(name)
+    contents = _contents(name, _as_seen_from(folder, dataset) if dataset else f"./dataset/{name}")
     for file in contents:
         if (folder / file).exists():
             raise UserError(f"{folder / file} exists and is not overwritten; give another folder")
@@ -56,12 +58,20 @@ def starter_config(name: str, dataset: str) -> str:
     return Template(template).substitute(name=name, dataset=dataset)
 
 
-def _contents(name: str) -> dict[str, str]:
+def _as_seen_from(folder: Path, dataset: Path | str) -> str:
+    """The dataset's path relative to the project, or absolute where it lies on another drive."""
+    try:
+        return Path(os.path.relpath(dataset, folder)).as_posix()
+    except ValueError:
+        return Path(dataset).resolve().as_posix()
+
+
+def _contents(name: str, dataset: str) -> dict[str, str]:
     if not _NAME.fullmatch(name):
         raise UserError(
             f"--name {name!r}: use letters, digits, blanks and . _ - only, beginning with a letter or digit"
         )
-    contents = {CONFIG_NAME: starter_config(name, f"./dataset/{name}")}
+    contents = {CONFIG_NAME: starter_config(name, dataset)}
     for script, command in SCRIPTS.items():
         contents[f"{script}.bat"] = _BAT.format(command=command, config=CONFIG_NAME)
         contents[f"{script}.sh"] = _SH.format(command=command, config=CONFIG_NAME)

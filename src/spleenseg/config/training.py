@@ -45,7 +45,6 @@ class TrainConfig(Section):
     metrics: Names = key(("binary_accuracy", "val_binary_accuracy"), "Columns of train_metrics.csv.")
     model_dir: Folder = key("./models", "Where the weights are written.")
     eval_dir: Folder = key("./eval", "Where the curves are written.")
-    create_backup: Flag = key(False, "Move an existing model_dir aside before training.")
     learning_rate_reducer: Flag = key(False, "Lower the learning rate when the validation loss stalls.")
     reducer_patience: Count = key(_half_patience, "Epochs it may stall; half of `patience` if not given.")
     reducer_factor: Annotated[float, kinds.positive(below=1)] = key(0.1, "Factor it is lowered by.")
@@ -61,6 +60,9 @@ class TrainConfig(Section):
     )
     threads: CountOrNone = key(None, "Threads that prepare batches; None: one per core.")
 
+    create_backup: Flag = key(
+        False, "Keep the earlier run.", unused="an earlier run in the folder is always moved aside, never deleted"
+    )
     validation_steps: Count = key(800, "Validation batches per epoch.", unused="validation sees every slice once")
     dataset_splitter: Flag = key(
         False, "Split the training folder.", unused="validation reads the [eval] folders, split by patient"
