@@ -1,0 +1,136 @@
+"""The image and mask folders of a config, found and checked by names and headers: fast, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from spleenseg.config import Config
+from spleenseg.datasets.decode import picture_size
+from spleenseg.datasets.folders import SliceFile, assign_patients, attach_masks, list_images
+from spleenseg.datasets.manifest import Expectation, Manifest, find_manifest
+from spleenseg.errors import UserError
+
+_INFER = ("infer", "tiledinfer")
+
+
+@dataclass(frozen=True)
+class Section:
+    """The pictures of one section of a config.
+
+    Attributes:
+        files: images with their masks (without, for the sections that infer).
+        manifest: of the dataset they belong to; None for plain folders.
+        expectation: how these images look: the manifest's or the reference's, with `[dataset] context`.
+    """
+
+    files: tuple[SliceFile, ...]
+    manifest: Manifest | None
+    expectation: Expectation
+
+
+def read_section(config: Config, section: str) -> Section:
+    """Find the pictures of `section`, by names alone.
+
+    Args:
+        config: a loaded config.
+        section: "train", "eval", "test", "infer" or "tiledinfer".
+
+    Raises:
+        UserError: naming file, section and key: a folder is not given, missing or empty, an image or mask
+            is alone, or the dataset's labels do not fit `[model] num_classes`.
+    """
+    if section in _INFER:
+        with blaming(config, section, "images_dir"):
+            files = list_images(_folder(config, section, "images_dir"))
+    else:
+        with blaming(config, section, "image_datapath"):
+            files = list_images(_folder(config, section, "image_datapath"))
+        with blaming(config, section, "mask_datapath"):
+            files = attach_masks(files, _folder(config, section, "mask_datapath"))
+    manifest = find_manifest(files[0].image.parent)
+    if manifest is not None:
+        _require_fitting_classes(config, manifest)
+        files = assign_patients(files, manifest.patients)
+    look = manifest.expectation if manifest else Expectation.reference(config.model.num_classes)
+    return Section(files, manifest, look.model_copy(update={"context": config.dataset.context}))
+
+
+def check_sections(config: Config, sections: Iterable[str]) -> None:
+    """Check the folders of some sections: complete, readable, and made alike. Reads headers only.
+
+    Args:
+        config: a loaded config.
+        sections: of those `read_section` knows.
+
+    Raises:
+        UserError: the first problem, in one line naming file, section, key and line.
+    """
+    truths: dict[str, Section] = {}
+    for name in sections:
+        section = read_section(config, name)
+        for file in section.files:
+            _check_headers(config, name, file)
+        if name not in _INFER:
+            _require_same_look(config, truths, name, section)
+            truths[name] = section
+
+
+def _folder(config: Config, section: str, key: str) -> Path:
+    folder: Path | None = getattr(getattr(config, section), key)
+    if folder is None:
+        raise UserError("is not given; name the folder")
+    return folder
+
+
+def _check_headers(config: Config, section: str, file: SliceFile) -> None:
+    with blaming(config, section, "images_dir" if section in _INFER else "image_datapath"):
+        size = picture_size(file.image)
+    if file.mask is not None:
+        with blaming(config, section, "mask_datapath"):
+            require_same_size(file, size, picture_size(file.mask))
+
+
+@contextmanager
+def blaming(config: Config, section: str, key: str) -> Iterator[None]:
+    """Turn a `UserError` raised within into one that names file, section, key and line of the config."""
+    try:
+        yield
+    except UserError as error:
+        raise config.error(section, key, str(error)) from error
+
+
+def require_same_size(file: SliceFile, image: tuple[int, ...], mask: tuple[int, ...]) -> None:
+    """Refuse an image and a mask of different (height, width).
+
+    Raises:
+        UserError: they differ.
+    """
+    if image != mask:
+        sizes = f"{mask[1]}x{mask[0]}, its image {image[1]}x{image[0]}"
+        raise UserError(f"mask {file.mask} is {sizes} pixels; they must be the same size")
+
+
+def _require_fitting_classes(config: Config, manifest: Manifest) -> None:
+    several = len(manifest.labels) > 1
+    needed = max(manifest.labels.values()) + 1 if several else 1
+    if needed != config.model.num_classes:
+        names = ", ".join(f"{name} = {value}" for name, value in manifest.labels.items())
+        problem = f"is {config.model.num_classes}, but the dataset holds {names}: it needs {needed}"
+        raise config.error("model", "num_classes", problem)
+
+
+def _require_same_look(config: Config, others: Mapping[str, Section], name: str, section: Section) -> None:
+    for other, known in others.items():
+        if section.expectation != known.expectation:
+            theirs, ours = _shown(known.expectation), _shown(section.expectation)
+            problem = f"shows {ours}, but [{other}] shows {theirs}; prepare both alike"
+            raise config.error(name, "image_datapath", problem)
+
+
+def _shown(look: Expectation) -> str:
+    low, high = look.window_hu
+    names = ", ".join(f"{name} = {value}" for name, value in look.labels.items())
+    return f"HU {low:g} to {high:g}, {look.display} ({names})"

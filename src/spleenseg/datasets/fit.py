@@ -1,0 +1,71 @@
+"""Pictures and masks made to fit the model: its size, its channels, its colour order. One way for all uses."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from spleenseg.config import Config
+
+Pixels = NDArray[np.uint8]
+
+
+def fit_image(image: Pixels, config: Config) -> Pixels:
+    """Show a picture as the model takes it.
+
+    Args:
+        image: uint8 grey [H, W] or RGB [H, W, 3].
+        config: `[model] image_width`, `image_height`, `image_channels`; `[dataset] resize_interpolation`,
+            `color_order`.
+
+    Returns:
+        uint8 [image_height, image_width, C]: C = 3 in the colour order of the config (grey is repeated),
+        else one grey channel.
+    """
+    return fit_channels(fit_size(image, config), config)
+
+
+def fit_size(image: Pixels, config: Config) -> Pixels:
+    """Resize a picture to the model's height and width; by default area-averaged down, cubic up."""
+    height, width = config.model.image_height, config.model.image_width
+    if image.shape[:2] == (height, width):
+        return image
+    name = config.dataset.resize_interpolation
+    if name is None:
+        grows = height > image.shape[0] or width > image.shape[1]
+        name = "INTER_CUBIC" if grows else "INTER_AREA"
+    resized: Pixels = cv2.resize(image, (width, height), interpolation=getattr(cv2, name))
+    return resized
+
+
+def fit_channels(image: Pixels, config: Config) -> Pixels:
+    """Bring grey [H, W] or RGB [H, W, 3] to the channels of the model, [H, W, C]."""
+    if config.model.image_channels != 3:
+        return grey_of(image)[..., None]
+    if image.ndim == 2:
+        return np.repeat(image[..., None], 3, axis=2)
+    return np.ascontiguousarray(image[..., ::-1]) if config.dataset.color_order == "bgr" else image
+
+
+def fit_mask(mask: Pixels, config: Config) -> Pixels:
+    """Resize a mask [H, W] to the model's height and width by nearest neighbour: no new values appear."""
+    height, width = config.model.image_height, config.model.image_width
+    if mask.shape == (height, width):
+        return mask
+    resized: Pixels = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return resized
+
+
+def grey_of(image: Pixels) -> Pixels:
+    """Return the luminance (ITU-R BT.601) of RGB [H, W, 3] as [H, W]; grey [H, W] as it is."""
+    if image.ndim == 2:
+        return image
+    grey: Pixels = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return grey
+
+
+def without_repeats(image: Pixels) -> Pixels:
+    """Return [H, W] if the three channels of RGB [H, W, 3] are the same, else the image."""
+    red, green, blue = (image[..., channel] for channel in range(3))
+    return red.copy() if np.array_equal(red, green) and np.array_equal(green, blue) else image

@@ -1,0 +1,37 @@
+"""Who and what is in a set of slices: its patients, and a hash of its content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from spleenseg.datasets.folders import SliceFile
+from spleenseg.datasets.parallel import in_threads
+from spleenseg.files import sha256
+
+
+def patients(files: Iterable[SliceFile]) -> tuple[str, ...]:
+    """Return the patients of `files`, sorted, each once."""
+    return tuple(sorted({file.patient for file in files}))
+
+
+def patient_overlap(a: Iterable[SliceFile], b: Iterable[SliceFile]) -> tuple[str, ...]:
+    """Return the patients that are in both, sorted: between two splits there should be none."""
+    return tuple(sorted(set(patients(a)) & set(patients(b))))
+
+
+def data_hash(files: Sequence[SliceFile]) -> str:
+    """Return 64 hex digits that change with the name or content of any image or mask, and with nothing else.
+
+    Where the folders lie and the order of `files` do not count.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    lines = sorted(in_threads(_fingerprint, files, "hashing"))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _fingerprint(file: SliceFile) -> str:
+    mask = sha256(file.mask) if file.mask else "-"
+    return f"{sha256(file.image)} {mask} {file.name}"

@@ -1,0 +1,214 @@
+"""manifest.json: what is known of a prepared dataset, and what a model trained on it expects of images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spleenseg.errors import UserError
+from spleenseg.files import write_json
+
+MANIFEST_NAME = "manifest.json"
+UNFINISHED_NAME = ".prepare"
+"""Folder in a dataset that `prepare` has begun and not finished."""
+
+FORMAT = 1
+Display = Literal["radiological", "reference"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Expectation(_Record):
+    """How images look to a model: everything that must be the same when it is used as when it was trained.
+
+    Attributes:
+        window_hu: (low, high) in HU, shown as 0 and 255.
+        display: "radiological" (patient's left on the viewer's right) or "reference" (mirrored left-right).
+        pixel_mm: pixel size the slices were resampled to; None: resized by pixels.
+        context: neighbouring slices on each side.
+        labels: name -> value of every label but the background.
+    """
+
+    window_hu: tuple[float, float]
+    display: Display
+    pixel_mm: float | None
+    context: int
+    labels: dict[str, int]
+
+    @classmethod
+    def reference(cls, classes: int = 1) -> Expectation:
+        """Return what a folder of pictures without manifest means: HU cut to 0..255, mirrored left-right.
+
+        Args:
+            classes: `[model] num_classes`; nobody names the labels of such a folder.
+        """
+        labels = {"organ": 1} if classes == 1 else {f"label_{value}": value for value in range(1, classes)}
+        return cls(window_hu=(0, 255), display="reference", pixel_mm=None, context=0, labels=labels)
+
+
+class CaseRecord(_Record):
+    """One prepared scan.
+
+    Attributes:
+        patient: whose scan; a pseudonym or the case.
+        split: "train", "valid" or "test".
+        spacing: (x, y, z) in mm.
+        voxel_ml: volume of a voxel in millilitres.
+        shape: (z, y, x).
+        slices: how many pictures were written.
+        organ_voxels: label name -> voxels.
+        source, labels_source: the files it was made from, relative to the source folder.
+        source_sha256, labels_sha256: of those files.
+        orientation: directions of the stored axes, such as "RAS".
+    """
+
+    patient: str
+    split: str
+    spacing: tuple[float, float, float]
+    voxel_ml: float
+    shape: tuple[int, int, int]
+    slices: int
+    organ_voxels: dict[str, int]
+    source: str
+    source_sha256: str
+    labels_source: str
+    labels_sha256: str
+    orientation: str
+
+
+class Request(_Record):
+    """What `prepare` was asked for: a resumed run must ask for the same."""
+
+    window_hu: tuple[float, float]
+    display: Display
+    labels: dict[str, int]
+    seed: int
+    shares: tuple[float, float, float]
+    cases: tuple[str, ...]
+
+    def difference(self, other: Request) -> str:
+        """Return what `other` asks differently, such as ``seed was 1, is 2``; empty if nothing."""
+        before, now = self.model_dump(), other.model_dump()
+        changed = [name for name in before if before[name] != now[name]]
+        return "; ".join(_changed(name, before[name], now[name]) for name in changed)
+
+
+class Manifest(_Record):
+    """manifest.json, written last: a dataset without it is not finished, or not made by `prepare`.
+
+    Attributes:
+        kind, format: say that the file is one of ours, and its layout.
+        created_by: the program and its version.
+        source: name of the source folder.
+        window_hu, display, pixel_mm, context, labels: see `Expectation`.
+        seed, shares: of the split.
+        cases: case -> what is known of it.
+    """
+
+    kind: Literal["spleenseg dataset"] = "spleenseg dataset"
+    format: int = FORMAT
+    created_by: str
+    source: str
+    window_hu: tuple[float, float]
+    display: Display
+    pixel_mm: float | None = None
+    context: int = 0
+    labels: dict[str, int]
+    seed: int
+    shares: tuple[float, float, float]
+    cases: dict[str, CaseRecord]
+
+    @property
+    def request(self) -> Request:
+        """What `prepare` was asked for."""
+        return Request(
+            window_hu=self.window_hu,
+            display=self.display,
+            labels=self.labels,
+            seed=self.seed,
+            shares=self.shares,
+            cases=tuple(sorted(self.cases)),
+        )
+
+    @property
+    def expectation(self) -> Expectation:
+        """What a model trained on this dataset expects of images."""
+        return Expectation(
+            window_hu=self.window_hu,
+            display=self.display,
+            pixel_mm=self.pixel_mm,
+            context=self.context,
+            labels=self.labels,
+        )
+
+    @property
+    def patients(self) -> dict[str, str]:
+        """Case -> patient."""
+        return {case: record.patient for case, record in self.cases.items()}
+
+    def write(self, dataset: Path) -> None:
+        """Write ``DATASET/manifest.json`` atomically."""
+        write_json(dataset / MANIFEST_NAME, self.model_dump(mode="json"))
+
+
+def find_manifest(folder: Path) -> Manifest | None:
+    """Return the manifest of the dataset that `folder` (its root, a split, or a split's images) belongs to.
+
+    Returns:
+        None where there is none: a folder of pictures as the reference's users have them.
+
+    Raises:
+        UserError: the manifest is damaged or of a newer version, or `prepare` has not finished the dataset.
+    """
+    folder = Path(folder).resolve()
+    for root in (folder, *folder.parents[:2]):
+        manifest = read_manifest(root / MANIFEST_NAME)
+        if manifest is not None:
+            return manifest
+        if (root / UNFINISHED_NAME).is_dir():
+            raise UserError(f"dataset {root} is not finished; run `spleenseg prepare` on it again with --resume")
+    return None
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Return the manifest in `path`; None if there is no such file, or it is not one of ours.
+
+    Raises:
+        UserError: it is ours, but damaged or of a newer version.
+    """
+    if not path.is_file():
+        return None
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError:
+        raise UserError(f"{path} is damaged (no JSON); run `spleenseg prepare` into a new folder") from None
+    if not isinstance(data, dict) or data.get("kind") != Manifest.model_fields["kind"].default:
+        return None
+    return _validated(data, path)
+
+
+def _validated(data: dict[str, Any], path: Path) -> Manifest:
+    found = data.get("format")
+    if isinstance(found, int) and found > FORMAT:
+        raise UserError(f"{path} was written by a newer version ({data.get('created_by')}); upgrade spleenseg")
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path} is damaged: {where}: {first['msg'].lower()}") from error
+
+
+def _changed(name: str, before: Any, now: Any) -> str:
+    if name != "cases":
+        return f"{name} was {before}, is {now}"
+    added, gone = sorted(set(now) - set(before)), sorted(set(before) - set(now))
+    parts = [f"{len(some)} case(s) {word} ({some[0]}...)" for some, word in ((added, "added"), (gone, "gone")) if some]
+    return ", ".join(parts)

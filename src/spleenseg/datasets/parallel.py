@@ -1,0 +1,43 @@
+"""The same work on many items by a few threads, in order, with progress; the first failure stops it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TypeVar
+
+from spleenseg.progress import SILENT, Reporter
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_MOST_THREADS = 4
+
+
+def thread_count(threads: int | None) -> int:
+    """Return `threads`, or by default one a core, at most 4."""
+    return threads if threads is not None else min(_MOST_THREADS, os.cpu_count() or 1)
+
+
+def in_threads(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    title: str,
+    threads: int | None = None,
+    reporter: Reporter = SILENT,
+) -> list[Result]:
+    """Return ``[work(item) for item in items]``, computed by threads (for work that releases the GIL).
+
+    Raises:
+        Exception: what `work` raised first; work not yet begun is dropped.
+    """
+    with ThreadPoolExecutor(thread_count(threads)) as pool, reporter.task(title, len(items)) as task:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                task.advance()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return [future.result() for future in futures]

@@ -1,0 +1,196 @@
+"""`SliceSet`: the slices of one split, decoded once, resized to the model and kept in memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spleenseg.config import Config
+from spleenseg.datasets.check import Section, blaming, read_section, require_same_size
+from spleenseg.datasets.decode import read_image, read_mask
+from spleenseg.datasets.fit import fit_channels, fit_mask, fit_size, grey_of, without_repeats
+from spleenseg.datasets.folders import SliceFile
+from spleenseg.datasets.manifest import Expectation, Manifest
+from spleenseg.datasets.parallel import in_threads
+from spleenseg.datasets.stacks import stacks
+from spleenseg.datasets.targets import labels_of_mask
+from spleenseg.errors import UserError
+from spleenseg.progress import SILENT, Reporter
+
+_SHARE_OF_RAM = 0.25
+_RAM_IF_UNKNOWN = 8 << 30
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """One slice at the model's size.
+
+    Attributes:
+        image: uint8 [h, w] where all channels are the same, else RGB [h, w, 3].
+        labels: uint8 [h, w].
+        brightest: the highest value of the mask as it is in the file.
+    """
+
+    image: Pixels
+    labels: Pixels
+    brightest: int
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.image.nbytes + self.labels.nbytes
+
+
+class Store:
+    """Keeps decoded slices in memory up to a budget; what does not fit is simply not kept."""
+
+    def __init__(self, budget: int) -> None:
+        """Prepare an empty store of `budget` bytes."""
+        self._left = budget
+        self._kept: dict[int, Decoded] = {}
+        self._lock = Lock()
+
+    def get(self, index: int) -> Decoded | None:
+        """Return slice `index` if it was kept."""
+        return self._kept.get(index)
+
+    def offer(self, index: int, decoded: Decoded) -> bool:
+        """Keep slice `index` if the budget allows; say whether it was kept."""
+        with self._lock:
+            if decoded.nbytes > self._left:
+                return False
+            self._left -= decoded.nbytes
+            self._kept[index] = decoded
+            return True
+
+
+class SliceSet:
+    """The slices of one section of a config; may be read by several threads at once.
+
+    Every file is decoded once on creation, so a bad one is an error before any training. Where memory is
+    short, the slices that do not fit are decoded again each time they are asked for.
+
+    Attributes:
+        files: one entry a slice, sorted by name.
+        manifest: of the dataset they belong to, if any.
+        expectation: how these images look.
+    """
+
+    def __init__(
+        self, name: str, section: Section, config: Config, reporter: Reporter = SILENT, budget: int | None = None
+    ) -> None:
+        """Decode the files of `section`.
+
+        Args:
+            name: of the section, for errors and progress.
+            section: what `read_section` found.
+            config: sizes, channels, and how masks are read.
+            reporter: shows progress.
+            budget: bytes of memory to use at most; None: a quarter of the machine's.
+
+        Raises:
+            UserError: a file cannot be read, image and mask differ in size, a mask does not mean labels, no
+                mask reaches the threshold, or `[dataset] context` asks for slices that are missing.
+        """
+        self.files: tuple[SliceFile, ...] = section.files
+        self.manifest: Manifest | None = section.manifest
+        self.expectation: Expectation = section.expectation
+        self._config = config
+        self._store = Store(_default_budget() if budget is None else budget)
+        with blaming(config, "dataset", "context"):
+            self._stacks = stacks(self.files, config.dataset.context)
+        self._decode_all(name, reporter)
+
+    @classmethod
+    def from_config(cls, config: Config, section: str, reporter: Reporter = SILENT) -> SliceSet:
+        """Load the section "train", "eval" or "test" of a config; see `SliceSet`."""
+        return cls(section, read_section(config, section), config, reporter)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def image(self, index: int) -> Pixels:
+        """Return slice `index` as the model takes it.
+
+        Returns:
+            uint8 [h, w, C]. C = 3: in `[dataset] color_order`; 1: grey; with `[dataset] context` = n: the
+            grey slices z-n .. z+n of the case, beyond its ends the outermost one again.
+        """
+        if self._config.dataset.context:
+            return np.stack([grey_of(self._get(near).image) for near in self._stacks[index]], axis=-1)
+        return fit_channels(self._get(index).image, self._config)
+
+    def labels(self, index: int) -> Pixels:
+        """Return the labels of slice `index` at the model's size, uint8 [h, w], 0..max(1, K-1)."""
+        return self._get(index).labels
+
+    def native_labels(self, index: int) -> Pixels:
+        """Return the labels of slice `index` at the size of its file, uint8 [H, W]; not kept in memory."""
+        file = self.files[index]
+        return _labels(read_mask(_mask(file)), file, self._config)
+
+    def _get(self, index: int) -> Decoded:
+        return self._store.get(index) or decode(self.files[index], self._config)
+
+    def _decode_all(self, name: str, reporter: Reporter) -> None:
+        def decode_and_keep(index: int) -> tuple[bool, bool, int]:
+            decoded = decode(self.files[index], self._config)
+            kept = self._store.offer(index, decoded)
+            return kept, bool(decoded.labels.any()), decoded.brightest
+
+        title = f"reading [{name}]"
+        found = in_threads(decode_and_keep, range(len(self)), title, self._config.train.threads, reporter)
+        kept, organ, brightest = zip(*found, strict=True)
+        if not any(organ) and max(brightest) > 0:
+            raise _nothing_reaches_threshold(self._config, name, max(brightest))
+        if not all(kept):
+            reporter.warn(f"{kept.count(False)} of {len(self)} slices of [{name}] do not fit in memory: slower")
+
+
+def decode(file: SliceFile, config: Config) -> Decoded:
+    """Read a slice and its mask, and bring both to the model's size.
+
+    Raises:
+        UserError: a file cannot be read, the sizes differ, or the mask holds values that are no labels.
+    """
+    image, mask = read_image(file.image), read_mask(_mask(file))
+    require_same_size(file, image.shape[:2], mask.shape)
+    labels = _labels(fit_mask(mask, config), file, config)
+    fitted = fit_size(without_repeats(image), config)
+    fitted.flags.writeable = labels.flags.writeable = False
+    return Decoded(fitted, labels, int(mask.max()))
+
+
+def _mask(file: SliceFile) -> Path:
+    if file.mask is None:
+        raise UserError(f"image {file.image} has no mask")
+    return file.mask
+
+
+def _labels(grey: Pixels, file: SliceFile, config: Config) -> Pixels:
+    try:
+        return labels_of_mask(grey, config.mask, config.model.num_classes)
+    except UserError as error:
+        raise UserError(f"mask {file.mask} {error}") from error
+
+
+def _nothing_reaches_threshold(config: Config, section: str, brightest: int) -> UserError:
+    folder = getattr(config, section).mask_datapath
+    hint = "; for masks of 0 and 1 set it to 1" if brightest == 1 else ""
+    problem = f"is {config.mask.threshold:g}, but no mask in {folder} is brighter than {brightest}{hint}"
+    return config.error("mask", "threshold", problem)
+
+
+def _default_budget() -> int:
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        total = _RAM_IF_UNKNOWN
+    return int(total * _SHARE_OF_RAM)
