@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from spleenseg.errors import UserError
 from spleenseg.files import sha256
+from spleenseg.models.backend import load_backend
 from spleenseg.models.run_config import as_trained, restored
 from spleenseg.models.run_manifest import BestRecord, DataRecord, NetworkRecord, RunManifest, WeightsRecord
 from spleenseg.progress import SILENT, Reporter
@@ -194,6 +195,7 @@ def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Train
     Raises:
         UserError: no run.json, no weights, weights that do not fit, or another version's run.
     """
+    load_backend()
     from spleenseg.models.build import build_model
     from spleenseg.models.weights import load_weights
 

@@ -16,6 +16,7 @@ from spleenseg.config import Config, load_config
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
 from spleenseg.files import atomic
+from spleenseg.models.backend import load_backend
 from spleenseg.models.run_folder import RunFolder
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.training.earlier import set_earlier_run_aside
@@ -91,6 +92,7 @@ def train(
 
 
 def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bool, reporter: Reporter) -> TrainResult:
+    load_backend()
     from spleenseg.training.network import build
     from spleenseg.training.record import RunRecord
     from spleenseg.training.trainer import Trainer
