@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from spleenseg.config import Config
+from spleenseg.datasets.check import Section, read_section
 from spleenseg.datasets.decode import read_image
-from spleenseg.datasets.folders import SliceFile, list_images
-from spleenseg.datasets.manifest import find_manifest
+from spleenseg.datasets.fit import grey_of, without_repeats
+from spleenseg.datasets.folders import SliceFile
+from spleenseg.datasets.stacks import stacks
 from spleenseg.errors import UserError, did_you_mean
 from spleenseg.inference.drawing import Drawing
 from spleenseg.inference.engine import Floats
@@ -77,7 +79,7 @@ def infer(
     job = _Job.plan(config, style, tiled)
     threshold = _threshold(config, tiled)
     predictor = load_predictor(config, batch_size=config.eval.batch_size, threshold=threshold, reporter=reporter)
-    _warn_of_other_pictures(job, predictor, reporter)
+    _warn_of_other_pictures(job.section, predictor, reporter)
     kept = job.run(predictor, resume, reporter)
     leftovers = tuple(sorted(set(job.ledgers[0].items) - {file.image.stem for file in job.files}))
     if leftovers:
@@ -91,7 +93,7 @@ def infer(
 @dataclass(frozen=True)
 class _Job:
     config: Config
-    files: tuple[SliceFile, ...]
+    section: Section
     ledgers: tuple[Ledger, ...]  # of the masks, and of the overlays where they are wanted
     drawing: Drawing
     tiles: tuple[int, int] | None
@@ -99,12 +101,18 @@ class _Job:
     @classmethod
     def plan(cls, config: Config, style: str, tiled: bool) -> _Job:
         """Look at everything that can be known to fail before a model is loaded."""
-        images, masks, overlays = _folders(config, tiled)
-        files = list_images(images)
-        _refuse_shared_names(files)
+        section = read_section(config, "tiledinfer" if tiled and config.tiledinfer.images_dir else "infer")
+        _refuse_shared_names(section.files)
+        masks, overlays = _folders(config, tiled)
         outputs = [masks, *([overlays] if overlays is not None and style != "off" else [])]
+        images = section.files[0].image.parent
         ledgers = tuple(_claimed(folder, images, masks) for folder in outputs)
-        return cls(config, files, ledgers, Drawing.of(config, style), _tiles(config) if tiled else None)
+        return cls(config, section, ledgers, Drawing.of(config, style), _tiles(config) if tiled else None)
+
+    @property
+    def files(self) -> tuple[SliceFile, ...]:
+        """The pictures to segment."""
+        return self.section.files
 
     def run(self, predictor: Predictor, resume: bool, reporter: Reporter) -> int:
         """Predict and write; return how many pictures were kept as they are."""
@@ -133,12 +141,15 @@ class _Job:
     def _predicted(
         self, files: Sequence[SliceFile], predictor: Predictor
     ) -> Iterator[tuple[SliceFile, Pixels, Floats]]:
+        """Yield each file with its picture and the probabilities, both of the picture's size."""
+        near = dict(zip(self.files, stacks(self.files, predictor.expectation.context), strict=True))
         waiting: deque[Pixels] = deque()
 
         def pictures() -> Iterator[Pixels]:
             for file in files:
-                waiting.append(read_image(file.image))
-                yield waiting[-1]
+                waiting.append(_read(file))
+                neighbours = [self.files[place] for place in near[file]]
+                yield waiting[-1] if len(neighbours) == 1 else _stacked(neighbours)
 
         predictions = self._tiled(pictures(), predictor) if self.tiles else predictor.probabilities(pictures())
         for file, found in zip(files, predictions, strict=True):
@@ -185,16 +196,14 @@ def _known_style(style: str) -> str:
     return style
 
 
-def _folders(config: Config, tiled: bool) -> tuple[Path, Path, Path | None]:
-    """Return the folders of the pictures, the masks and the overlays; [tiledinfer] falls back on [infer]."""
-    section, plain = ("tiledinfer" if tiled else "infer"), config.infer
-    own = config.tiledinfer if tiled else plain
-    images, masks = own.images_dir or plain.images_dir, own.output_dir or plain.output_dir
-    if images is None:
-        raise config.error(section, "images_dir", "is missing; give the folder of the images to segment")
+def _folders(config: Config, tiled: bool) -> tuple[Path, Path | None]:
+    """Return the folders of the masks and the overlays; [tiledinfer] falls back on [infer]."""
+    plain, own = config.infer, config.tiledinfer if tiled else config.infer
+    masks = own.output_dir or plain.output_dir
     if masks is None:
-        raise config.error(section, "output_dir", "is missing; give the folder the masks are written to")
-    return images, masks, own.merged_dir or plain.merged_dir
+        section = "tiledinfer" if tiled else "infer"
+        raise config.error(section, "output_dir", "is not given; name the folder the masks are written to")
+    return masks, own.merged_dir or plain.merged_dir
 
 
 def _claimed(folder: Path, images: Path, masks: Path) -> Ledger:
@@ -238,12 +247,23 @@ def _tiles(config: Config) -> tuple[int, int]:
     return tile
 
 
-def _warn_of_other_pictures(job: _Job, predictor: Predictor, reporter: Reporter) -> None:
-    manifest = find_manifest(job.files[0].image.parent)
-    if manifest is None:
+def _read(file: SliceFile) -> Pixels:
+    """Read a picture as grey [H, W] where its channels are the same, else RGB [H, W, 3]."""
+    return without_repeats(read_image(file.image))
+
+
+def _stacked(neighbours: Sequence[SliceFile]) -> Pixels:
+    greys = [grey_of(_read(file)) for file in neighbours]
+    for file, grey in zip(neighbours, greys, strict=True):
+        if grey.shape != greys[0].shape:
+            raise UserError(f"image {file.image} has another size than its neighbour {neighbours[0].name}")
+    return np.stack(greys, axis=-1)
+
+
+def _warn_of_other_pictures(section: Section, predictor: Predictor, reporter: Reporter) -> None:
+    if section.manifest is None:
         return
-    ours, theirs = predictor.expectation, manifest.expectation
-    for key in ("window_hu", "display", "context"):
-        wanted, given = getattr(ours, key), getattr(theirs, key)
+    for key in ("window_hu", "display"):
+        wanted, given = getattr(predictor.expectation, key), getattr(section.manifest.expectation, key)
         if wanted != given:
             reporter.warn(f"the model was trained with {key} {wanted}, these images have {given}: expect poor masks")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from spleenseg.inference.engine import Floats
 
 Pixels = npt.NDArray[np.uint8]
-Predict = Callable[[Iterable[Pixels]], Iterable[Floats]]  # [H, W, C] each -> [H, W, K] each, lazily
+Predict = Callable[[Iterable[Pixels]], Iterable[Floats]]  # [H, W] or [H, W, C] each -> [H, W, K] each, lazily
 
 SIGMA_OF_TILE = 1 / 8  # of the Gaussian weight, as a share of the tile's side
 LEAST_WEIGHT = 1e-3  # no pixel of a tile counts for nothing: corners may be covered only once
@@ -22,7 +22,7 @@ def tiled_probabilities(image: Pixels, predict: Predict, tile: tuple[int, int], 
     An image smaller than a tile is continued by its edge to one tile and cut back afterwards.
 
     Args:
-        image: uint8 [H, W, C], any size.
+        image: uint8 [H, W] or [H, W, C], any size.
         predict: maps images of the tile's size to probabilities of the same size, in order.
         tile: height and width of a tile in pixels.
         overlap: pixels that neighbouring tiles share at least, less than both sides of the tile.
@@ -80,4 +80,5 @@ def _bell(side: int) -> npt.NDArray[np.float64]:
 
 def _continued(image: Pixels, tile: tuple[int, int]) -> Pixels:
     below, right = (max(0, side - length) for side, length in zip(tile, image.shape[:2], strict=True))
-    return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else image
+    rest = ((0, 0),) * (image.ndim - 2)
+    return np.pad(image, ((0, below), (0, right), *rest), mode="edge") if below or right else image
