@@ -1,0 +1,49 @@
+"""What hollow organs hold: fluid, positive contrast, stool, and gas in front (the patient lies on the back)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spleenseg.phantom.grid import Array, Region
+from spleenseg.phantom.shapes import noise
+from spleenseg.phantom.stage import Stage
+from spleenseg.phantom.tissues import Tissue
+
+
+def fill_hollow(
+    stage: Stage,
+    lumen: Array,
+    at: Region,
+    rng: np.random.Generator,
+    gas: float,
+    *,
+    uneven: float = 0.0,
+    stool: bool = False,
+) -> None:
+    """Fill a lumen whose wall has been painted.
+
+    Args:
+        stage: the patient; `traits.oral_contrast` says whether some of the fluid is bright.
+        lumen: the inside, in the box.
+        at: the box.
+        rng: where the contents are drawn from.
+        gas: about which share of the lumen is gas.
+        uneven: by how many mm the level of the gas differs from loop to loop.
+        stool: whether it holds stool instead of fluid.
+    """
+    wall = [Tissue.GUT_WALL]
+    stage.fill(Tissue.STOOL if stool else Tissue.FLUID, lumen, at, wall)
+    if stage.traits.oral_contrast:
+        bright = np.minimum(lumen + 3, 8 * (noise(rng, at.x.shape, 60) + rng.normal(0.3, 0.4)))
+        stage.fill(Tissue.CONTRAST, bright.astype(np.float32), at, [Tissue.FLUID, Tissue.STOOL])
+    inside = lumen > 0
+    if not inside.any():
+        return
+    level = _gas_level(at, inside, gas) + uneven * noise(rng, at.x.shape, 70)
+    pocket = np.minimum(lumen + 3, (level - at.y).astype(np.float32))
+    stage.fill(Tissue.GAS, pocket, at, [Tissue.FLUID, Tissue.STOOL, Tissue.CONTRAST])
+
+
+def _gas_level(at: Region, inside: np.ndarray, share: float) -> float:
+    """Return the y in front of which a share of the lumen lies."""
+    return float(np.quantile(at.y[inside], np.clip(share, 0, 1)))
