@@ -35,7 +35,7 @@ def atomic(path: Path) -> Iterator[Path]:
         suffix = "".join(path.suffixes[-2:])
         handle, name = tempfile.mkstemp(prefix=".writing-", suffix=suffix, dir=path.parent)
         os.close(handle)
-        os.chmod(name, 0o666 & ~_umask())  # noqa: PTH101
+        os.chmod(name, 0o666 & ~_UMASK)  # noqa: PTH101
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     temporary = Path(name)
@@ -49,9 +49,12 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
+    mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+_UMASK = _umask()  # read once: asking means setting it for a moment, for every thread
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from spleenseg.errors import UserError
 
 SPLITS = ("train", "valid", "test")
+SHARES = (0.7, 0.2, 0.1)
 FOLD_SEED = 12345
 
 
@@ -22,9 +23,7 @@ class Fold:
     valid: tuple[str, ...]
 
 
-def split_by_patient(
-    patients: Sequence[str], seed: int, shares: tuple[float, float, float] = (0.7, 0.2, 0.1)
-) -> dict[str, str]:
+def split_by_patient(patients: Sequence[str], seed: int, shares: tuple[float, float, float] = SHARES) -> dict[str, str]:
     """Assign every patient to "train", "valid" or "test".
 
     Patients are ordered by a hash of seed and name, so the split depends on nothing else: not on their
