@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ class BatchStream:
         self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
         self.threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, first_step: int = 0) -> Generator[Batch, None, None]:
         """Yield the batches of an epoch from `first_step` on (counted from 0).
 
         Closing the iterator, or an exception in or around it, stops the threads; what goes wrong in one of

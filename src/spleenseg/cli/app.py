@@ -46,7 +46,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status; errors become one line on standard error."""
-    usage_error = typer.BadParameter.__mro__[1]
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     debug = "--debug" in arguments
     try:
         status = app([word for word in arguments if word != "--debug"], standalone_mode=False)

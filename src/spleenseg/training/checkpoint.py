@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from spleenseg.errors import UserError
@@ -22,9 +23,9 @@ from spleenseg.training.state import TrainState
 
 def save_checkpoint(path: Path, variables: Sequence[Any], state: TrainState) -> None:
     """Write all `variables` (Keras variables) and `state` to `path` (.npz), atomically."""
-    arrays = {f"v{index}": np.asarray(variable) for index, variable in enumerate(variables)}
+    arrays = {f"v{index}": keras.ops.convert_to_numpy(variable.value) for index, variable in enumerate(variables)}
     with atomic(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, state=np.array(json.dumps(state.as_dict())), **arrays)  # type: ignore[arg-type]
+        np.savez(file, state=np.array(json.dumps(state.as_dict())), **arrays)
 
 
 def load_checkpoint(path: Path, variables: Sequence[Any]) -> TrainState:

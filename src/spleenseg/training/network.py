@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,23 +15,45 @@ from spleenseg.training.precision import resolve_precision
 from spleenseg.training.registry import metric_names
 
 
-def build(config: Config) -> tuple[Any, Any]:
-    """Return (network, learner): two Keras models over the same weights, ending in probabilities and in logits.
+@dataclass(frozen=True)
+class Learner:
+    """A network and what trains it: two Keras models over the same weights.
+
+    Attributes:
+        network: ends in probabilities; its weights are what is kept.
+        model: ends in logits; compiled with optimiser, loss and metrics.
+        metrics: those of the config, in its order.
+    """
+
+    network: Any
+    model: Any
+    metrics: tuple[Any, ...]
+
+    def variables(self) -> list[Any]:
+        """Return every variable a checkpoint holds: weights, dropout seeds, optimiser slots, running sums."""
+        loss = next(metric for metric in self.model.metrics if metric.name == "loss")
+        sums = [variable for metric in (loss, *self.metrics) for variable in metric.variables]
+        return [*self.network.variables, *self.model.optimizer.variables, *sums]
+
+
+def build(config: Config) -> Learner:
+    """Build and compile the network of a config.
 
     Everything random (initial weights, dropout) follows from `[train] seed`.
     """
     keras.utils.set_random_seed(config.train.seed)
-    model = config.model
-    network = build_model(model, resolve_precision(config.train.precision))
-    learner = logits_model(network)
-    learner.compile(
+    section = config.model
+    network = build_model(section, resolve_precision(config.train.precision))
+    metrics = build_metrics(metric_names(config), section.num_classes, section.final_activation)
+    model = logits_model(network)
+    model.compile(
         optimizer=_optimizer(config),
-        loss=build_loss(model.loss, model.final_activation),
-        metrics=build_metrics(metric_names(config), model.num_classes, model.final_activation),
+        loss=build_loss(section.loss, section.final_activation),
+        metrics=list(metrics),
         jit_compile=False,
     )
-    learner.optimizer.build(learner.trainable_variables)
-    return network, learner
+    model.optimizer.build(model.trainable_variables)
+    return Learner(network, model, tuple(metrics))
 
 
 def _optimizer(config: Config) -> Any:

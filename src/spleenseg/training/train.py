@@ -97,11 +97,11 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     from spleenseg.training.record import RunRecord
     from spleenseg.training.trainer import Trainer
 
-    network, learner = build(config)
-    record = RunRecord.start(config, run, splits, network)
+    learner = build(config)
+    record = RunRecord.start(config, run, splits, learner.network)
     _warn_of_overlap(record.manifest.patient_overlap, reporter)
     with _feed(config, splits, reporter) as feed:
-        trainer = Trainer(config, run, network, learner, feed, record.update, reporter)
+        trainer = Trainer(config, run, learner, feed, record.update, reporter)
         if resume:
             trainer.resume()
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,7 @@ from spleenseg.progress import Reporter, Task
 from spleenseg.training.checkpoint import load_checkpoint, save_checkpoint
 from spleenseg.training.history import write_history
 from spleenseg.training.interruption import StopRequest, stop_between_steps
+from spleenseg.training.network import Learner
 from spleenseg.training.state import TrainState
 
 
@@ -37,8 +38,7 @@ class Trainer:
     Args:
         config: the config of the run.
         run: where everything goes.
-        network: the Keras model whose weights are saved (ends in probabilities).
-        learner: the compiled Keras model that trains the same weights (ends in logits).
+        learner: the network and what trains it.
         feed: batches for training and validation.
         on_epoch: called with the state after each epoch's files are written.
         reporter: shows progress.
@@ -48,19 +48,18 @@ class Trainer:
         self,
         config: Config,
         run: RunFolder,
-        network: Any,
-        learner: Any,
+        learner: Learner,
         feed: Feed,
         on_epoch: Callable[[TrainState], None],
         reporter: Reporter,
     ) -> None:
-        self.config, self.run, self.network, self.learner = config, run, network, learner
+        self.config, self.run, self.learner = config, run, learner
         self.feed, self.on_epoch, self.reporter = feed, on_epoch, reporter
         self.state = TrainState(learning_rate=config.model.learning_rate)
 
     def resume(self) -> None:
         """Continue from `models/last`."""
-        self.state = load_checkpoint(self.run.last_state, self._variables())
+        self.state = load_checkpoint(self.run.last_state, self.learner.variables())
         self.reporter.say(f"continuing at epoch {self.state.epoch + 1}, step {self.state.step + 1}")
 
     def fit(self) -> TrainState:
@@ -83,7 +82,7 @@ class Trainer:
     def _run_epoch(self, task: Task, request: StopRequest) -> None:
         started = time.perf_counter()
         if self.state.step == 0:
-            self.learner.reset_metrics()
+            self.learner.model.reset_metrics()
         logs = self._train_steps(task, request)
         figures = {**logs, **self._validate(), "learning_rate": self.state.learning_rate}
         figures["seconds"] = round(time.perf_counter() - started, 3)
@@ -101,7 +100,7 @@ class Trainer:
         every = self.config.train.checkpoint_every
         with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
             for batch in batches:
-                logs = _floats(self.learner.train_on_batch(batch.images, batch.targets, return_dict=True))
+                logs = _floats(self.learner.model.train_on_batch(batch.images, batch.targets, return_dict=True))
                 self._require_finite(logs["loss"], batch)
                 if self.feed.debug:
                     self.feed.debug.save(batch, self.state.epoch)
@@ -115,10 +114,10 @@ class Trainer:
         return logs
 
     def _validate(self) -> dict[str, float]:
-        self.learner.reset_metrics()
+        self.learner.model.reset_metrics()
         logs: dict[str, float] = {}
         for batch in self.feed.validation():
-            logs = _floats(self.learner.test_on_batch(batch.images, batch.targets, return_dict=True))
+            logs = _floats(self.learner.model.test_on_batch(batch.images, batch.targets, return_dict=True))
         return {f"val_{name}": value for name, value in logs.items()}
 
     def _require_finite(self, loss: float, batch: Batch) -> None:
@@ -135,22 +134,18 @@ class Trainer:
         if not settings.learning_rate_reducer:
             return
         if self.state.reduce_rate_on_plateau(settings.reducer_patience, settings.reducer_factor):
-            self.learner.optimizer.learning_rate = self.state.learning_rate
+            self.learner.model.optimizer.learning_rate = self.state.learning_rate
             self.reporter.say(f"learning rate reduced to {self.state.learning_rate:g}")
 
     def _save_best(self) -> None:
         with atomic(self.run.best_weights) as temporary:
             if self.config.train.save_weights_only:
-                self.network.save_weights(temporary)
+                self.learner.network.save_weights(temporary)
             else:
-                self.network.save(temporary)
+                self.learner.network.save(temporary)
 
     def _save_last(self) -> None:
-        save_checkpoint(self.run.last_state, self._variables(), self.state)
-
-    def _variables(self) -> Sequence[Any]:
-        learner = self.learner
-        return [*learner.variables, *learner.optimizer.variables, *learner.metrics_variables]
+        save_checkpoint(self.run.last_state, self.learner.variables(), self.state)
 
     def _say_epoch(self, figures: dict[str, float], improved: bool) -> None:
         val = {name.removeprefix("val_"): value for name, value in figures.items() if name.startswith("val_")}

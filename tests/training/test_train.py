@@ -1,0 +1,198 @@
+"""Training from a config: the reference's files, the best and the last, resuming, refusing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spleenseg.errors import UserError
+from spleenseg.models.run_folder import load_trained
+from spleenseg.progress import Silent
+from spleenseg.training.train import train
+
+from .conftest import Project
+
+
+class Remarks(Silent):
+    """Keeps what is said and warned, in order."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warned: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def warn(self, message: str) -> None:
+        self.warned.append(message)
+
+
+def last_weights(config: Path) -> list[np.ndarray]:
+    with np.load(config.parent / "models" / "last" / "state.npz") as saved:
+        return [saved[name] for name in saved.files if name != "state"]
+
+
+def test_a_training_leaves_every_file_the_references_users_look_for(project: Project) -> None:
+    config = project()
+    result = train(config)
+    root = config.parent
+    assert result.epochs == 2
+    assert (root / "models" / "best_model.weights.h5").is_file()
+    assert (root / "models" / "train_eval_infer.config").read_bytes() == config.read_bytes()
+    losses = (root / "eval" / "train_losses.csv").read_text().splitlines()
+    assert losses[0] == "epoch, loss, val_loss"
+    assert [row.count(", ") for row in losses[1:]] == [2, 2]
+    metrics = (root / "eval" / "train_metrics.csv").read_text().splitlines()
+    assert metrics[0] == "epoch,binary_accuracy,val_binary_accuracy,"
+    assert len(next(csv.reader([metrics[1]]))) == 3
+    for name in ("train_losses.png", "train_metrics.png"):
+        assert (root / "eval" / name).read_bytes().startswith(b"\x89PNG")
+    history = json.loads((root / "history.json").read_text())
+    assert {"loss", "val_loss", "dice_coef", "val_dice_coef", "iou_coef", "learning_rate"} <= set(history)
+    assert [len(values) for values in history.values()] == [2] * len(history)
+
+
+def test_the_manifest_names_the_best_epoch_and_its_weights(project: Project) -> None:
+    config = project()
+    result = train(config)
+    manifest = load_trained(config.parent).manifest
+    assert manifest.finished is not None
+    assert manifest.seed == 137
+    assert manifest.best is not None
+    assert manifest.best.epoch == result.best_epoch
+    assert set(manifest.data) == {"train", "valid"}
+    assert manifest.patient_overlap == {}
+
+
+def test_a_longer_training_learns_the_organ(project: Project) -> None:
+    result = train(project(), overrides=["train.epochs=8", "train.steps_per_epoch=12", "model.dropout_rate=0.0"])
+    assert result.best["val_dice_coef"] > 0.9
+
+
+def test_every_validation_slice_is_seen_once_and_as_it_is(project: Project) -> None:
+    """The reference draws validation slices at random and augments them: the same weights score differently."""
+    config = project()
+    runs = [train(config, overrides=["train.epochs=1", f"train.batch_size={size}"]) for size in (2, 2)]
+    assert runs[0].best["val_loss"] == pytest.approx(runs[1].best["val_loss"], rel=1e-5)
+
+
+def test_a_patient_in_two_splits_is_a_warning_and_recorded(project: Project) -> None:
+    config, remarks = project(train="same", valid="same"), Remarks()
+    train(config, overrides=["train.epochs=1"], reporter=remarks)
+    assert any("1 patients are in both train and valid" in line for line in remarks.warned)
+    assert load_trained(config.parent).manifest.patient_overlap == {"train, valid": ["same"]}
+
+
+def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(project: Project) -> None:
+    config = project()
+    train(config)
+    whole = last_weights(config)
+    train(config, overrides=["train.epochs=1"])
+    train(config, resume=True)
+    for expected, found in zip(whole, last_weights(config), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_stop_request_saves_within_the_epoch_and_resume_goes_on_there(project: Project) -> None:
+    config = project(extra='[dataset]\ncolor_order = "bgr"\n')
+    many = ["train.steps_per_epoch=100000", "train.epochs=1"]
+
+    def stop() -> None:
+        while not (config.parent / "run.json").exists():
+            time.sleep(0.02)
+        time.sleep(1.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        train(config, overrides=many)
+    state = json.loads(str(np.load(config.parent / "models" / "last" / "state.npz")["state"]))
+    assert state["epoch"] == 0
+    assert 0 < state["step"] < 100000
+    remarks = Remarks()
+    train(
+        config,
+        overrides=["train.epochs=1", f"train.steps_per_epoch={state['step'] + 2}"],
+        resume=True,
+        reporter=remarks,
+    )
+    assert f"continuing at epoch 1, step {state['step'] + 1}" in remarks.said
+
+
+def test_an_earlier_run_is_moved_aside_and_foreign_files_stay(project: Project) -> None:
+    config, remarks = project(), Remarks()
+    train(config, overrides=["train.epochs=1"])
+    before = (config.parent / "models" / "best_model.weights.h5").read_bytes()
+    (config.parent / "models" / "notes.txt").write_text("mine")
+    train(config, overrides=["train.epochs=1", "train.seed=5"], reporter=remarks)
+    (aside,) = config.parent.glob("models_*_bak")
+    assert (aside / "models" / "best_model.weights.h5").read_bytes() == before
+    assert (aside / "run.json").is_file()
+    assert (aside / "eval" / "train_losses.csv").is_file()
+    assert (config.parent / "models" / "notes.txt").read_text() == "mine"
+    assert any(str(aside) in line for line in remarks.said)
+
+
+def test_nothing_is_moved_before_the_input_is_known_to_be_good(project: Project) -> None:
+    """The reference deletes the old models first and checks its input afterwards."""
+    config = project()
+    train(config, overrides=["train.epochs=1"])
+    (config.parent / "data" / "train" / "masks" / "10000_a.png").unlink()
+    with pytest.raises(UserError, match="no mask"):
+        train(config)
+    assert (config.parent / "models" / "best_model.weights.h5").is_file()
+    assert not list(config.parent.glob("*_bak"))
+
+
+def test_resuming_without_a_checkpoint_is_refused(project: Project) -> None:
+    with pytest.raises(UserError, match="nothing to resume"):
+        train(project(), resume=True)
+
+
+def test_resuming_another_network_is_refused(project: Project) -> None:
+    config = project()
+    train(config, overrides=["train.epochs=1"])
+    with pytest.raises(UserError, match="another network"):
+        train(config, overrides=["model.base_filters=8"], resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused_in_one_line(project: Project) -> None:
+    config = project()
+    train(config, overrides=["train.epochs=1"])
+    state = config.parent / "models" / "last" / "state.npz"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(UserError, match="damaged"):
+        train(config, resume=True)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_images(project: Project) -> None:
+    config = project()
+    with pytest.raises(UserError, match=r"the loss became nan at epoch \d+, step \d+ \(images .*_a\.png"):
+        train(config, overrides=["model.learning_rate=1e30", "model.clipvalue=1e30", "train.epochs=4"])
+
+
+def test_validation_limit_caps_the_slices_evenly(project: Project) -> None:
+    result = train(project(), overrides=["train.validation_limit=2", "train.epochs=1"])
+    assert result.best["val_loss"] > 0
+
+
+def test_the_learning_rate_falls_on_a_plateau(project: Project) -> None:
+    remarks = Remarks()
+    settings = ["train.learning_rate_reducer=True", "train.reducer_patience=1", "train.epochs=3"]
+    train(project(), overrides=[*settings, "model.learning_rate=1e-12"], reporter=remarks)
+    assert any("learning rate reduced" in line for line in remarks.said)
+
+
+def test_a_whole_keras_model_is_kept_on_request(project: Project) -> None:
+    config = project()
+    train(config, overrides=["train.save_weights_only=False", "train.epochs=1"])
+    assert (config.parent / "models" / "best_model.keras").is_file()
+    assert load_trained(config.parent).model.name == "TensorflowUNet"
