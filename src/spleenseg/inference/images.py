@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spleenseg.config import Config
+from spleenseg.config import Config, load_config
 from spleenseg.datasets.check import Section, read_section
 from spleenseg.datasets.decode import read_image
 from spleenseg.datasets.fit import grey_of, without_repeats
@@ -53,8 +53,9 @@ class InferSummary:
 
 
 def infer(
-    config: Config,
+    config: Config | Path | str,
     *,
+    overrides: Sequence[str] = (),
     overlay_style: str | None = None,
     tiled: bool = False,
     resume: bool = False,
@@ -65,7 +66,9 @@ def infer(
     What an earlier `infer` wrote there is replaced; anything else is never touched.
 
     Args:
-        config: [infer] names the folders, [segmentation] the look; the model is that of the config's folder.
+        config: a config file, or one already loaded: [infer] names the folders, [segmentation] the look;
+            the model is that of its folder.
+        overrides: "section.key=value" settings over the file (not with a loaded config).
         overlay_style: "off" (no overlays), "contour" or "fill"; None: as the config says.
         tiled: predict overlapping tiles instead of whole pictures, as [tiledinfer] says.
         resume: keep what an earlier run made of the same pictures with the same model and settings.
@@ -75,6 +78,10 @@ def infer(
         UserError: no trained model, no pictures, a picture that cannot be read, or folders that hold
             pictures to be read or files of somebody else's.
     """
+    if not isinstance(config, Config):
+        config = load_config(config, overrides)
+    for line in config.warnings:
+        reporter.warn(line)
     style = _known_style(overlay_style or config.segmentation.overlay_style)
     job = _Job.plan(config, style, tiled)
     threshold = _threshold(config, tiled)

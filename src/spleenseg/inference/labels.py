@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -29,3 +31,14 @@ def organ_probability(probabilities: Floats) -> Floats:
     if probabilities.shape[-1] == 1:
         return probabilities[..., 0]
     return np.float32(1) - probabilities[..., 0]
+
+
+def label_names(known: Mapping[str, int], classes: int) -> dict[str, int]:
+    """Return label name -> value for every label a network knows but the background.
+
+    Args:
+        known: the names that a manifest records; a label that is missing is called by its number.
+        classes: `[model] num_classes`.
+    """
+    names = {value: name for name, value in known.items()}
+    return {names.get(value, f"label {value}"): value for value in range(1, max(2, classes))}

@@ -19,7 +19,7 @@ from spleenseg.datasets.manifest import Expectation
 from spleenseg.errors import UserError
 from spleenseg.files import sha256
 from spleenseg.inference.engine import Engine, Floats
-from spleenseg.inference.labels import labels_of
+from spleenseg.inference.labels import label_names, labels_of
 from spleenseg.progress import SILENT, Reporter
 
 Pixels = npt.NDArray[np.uint8]
@@ -49,9 +49,7 @@ class Predictor:
     @property
     def names(self) -> dict[str, int]:
         """Label name -> value for every label the model knows but the background."""
-        known = {value: name for name, value in self.expectation.labels.items()}
-        count = max(1, self.config.model.num_classes - 1)
-        return {known.get(value, f"label {value}"): value for value in range(1, count + 1)}
+        return label_names(self.expectation.labels, self.config.model.num_classes)
 
     def probabilities(self, pictures: Iterable[Pixels]) -> Iterator[Floats]:
         """Predict pictures in batches, lazily.
