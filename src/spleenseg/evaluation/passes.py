@@ -1,0 +1,120 @@
+"""One pass over the slices of a split: loss and metrics at the model's size, masks at the files' own size."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spleenseg.datasets.slices import SliceSet
+from spleenseg.datasets.targets import hard_target
+from spleenseg.inference.engine import Floats
+from spleenseg.inference.keras_engine import KerasEngine
+from spleenseg.inference.labels import labels_of
+from spleenseg.inference.predictor import at_size
+from spleenseg.models.run_folder import Trained
+from spleenseg.progress import Reporter
+
+Labels = npt.NDArray[np.uint8]
+_FAST = 1
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A label map, compressed: masks of whole cohorts stay in memory until their case is complete."""
+
+    data: bytes
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, labels: Labels) -> Packed:
+        """Compress uint8 [H, W]."""
+        return cls(zlib.compress(np.ascontiguousarray(labels).data, _FAST), (labels.shape[0], labels.shape[1]))
+
+    def unpacked(self) -> Labels:
+        """Return uint8 [H, W]."""
+        return np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass found.
+
+    Attributes:
+        figures: "loss" and each metric of `[model] metrics`, over all slices, at the model's size.
+        truth: label map of each slice, at its file's own size, in the order of `SliceSet.files`.
+        found: the predicted one.
+    """
+
+    figures: dict[str, float]
+    truth: tuple[Packed, ...]
+    found: tuple[Packed, ...]
+
+
+def predict_all(trained: Trained, slices: SliceSet, threshold: float, reporter: Reporter) -> Pass:
+    """Predict every slice once, as it is.
+
+    Args:
+        trained: the model; its config names loss and metrics.
+        slices: the split.
+        threshold: see `labels_of`.
+        reporter: shows progress.
+    """
+    config, tally = trained.config, _Tally(trained.config)
+    truths, masks = [], []
+    engine = KerasEngine(_with_logits(trained.model), config.eval.batch_size)
+    with reporter.task("evaluating slices", len(slices)) as task:
+        for part in _parts(len(slices), config.eval.batch_size):
+            both = engine.probabilities(_images(slices, part))
+            logits, probabilities = np.split(both, 2, axis=-1)
+            tally.add(np.stack([hard_target(slices.labels(i), config.model.num_classes) for i in part]), logits)
+            for index, found in zip(part, probabilities, strict=True):
+                truth = slices.native_labels(index)
+                truths.append(Packed.of(truth))
+                masks.append(Packed.of(labels_of(at_size(found, (truth.shape[0], truth.shape[1])), threshold)))
+            task.advance(len(part))
+    return Pass(tally.figures(), tuple(truths), tuple(masks))
+
+
+class _Tally:
+    """Loss and metrics over all batches: the loss weighted by slices, the metrics over all pixels."""
+
+    def __init__(self, config: Any) -> None:
+        from spleenseg.training.keras_metrics import build_metrics
+        from spleenseg.training.losses import build_loss
+
+        model = config.model
+        self._loss = build_loss(model.loss, model.final_activation)
+        self._metrics = build_metrics(model.metrics, model.num_classes, model.final_activation)
+        self._sum, self._count = 0.0, 0
+
+    def add(self, targets: Floats, logits: Floats) -> None:
+        self._sum += float(self._loss(targets, logits)) * len(targets)
+        self._count += len(targets)
+        for metric in self._metrics:
+            metric.update_state(targets, logits)
+
+    def figures(self) -> dict[str, float]:
+        values = {metric.name: float(metric.result()) for metric in self._metrics}
+        return {"loss": self._sum / self._count, **values}
+
+
+def _with_logits(model: Any) -> Any:
+    """Return a view of `model` whose output is [N, H, W, 2K]: logits, then probabilities."""
+    import keras
+
+    logits = model.get_layer("logits").output
+    return keras.Model(model.inputs, keras.layers.Concatenate(dtype="float32")([logits, model.outputs[0]]))
+
+
+def _parts(count: int, size: int) -> Iterator[range]:
+    for start in range(0, count, size):
+        yield range(start, min(start + size, count))
+
+
+def _images(slices: SliceSet, part: range) -> Floats:
+    return np.stack([slices.image(index) for index in part]).astype(np.float32)

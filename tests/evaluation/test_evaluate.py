@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spleenseg.config import Config, load_config
+from spleenseg.datasets.folders import slice_name
+from spleenseg.datasets.manifest import CaseRecord, Expectation, Manifest
+from spleenseg.datasets.slices import SliceSet
+from spleenseg.errors import UserError
+from spleenseg.evaluation.cases import stack
+from spleenseg.evaluation.evaluate import Evaluation, evaluate
+from spleenseg.evaluation.passes import Packed
+from spleenseg.models.run_folder import load_trained
+from spleenseg.progress import Silent
+
+from ..inference.runs import SPLEEN, brightness_run
+
+SPACING = (0.8, 0.7, 3.0)
+Scans = Mapping[str, tuple[np.ndarray, np.ndarray]]  # case -> image and mask, uint8 [z, y, x]
+
+
+@dataclass
+class Remarks(Silent):
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def write_slices(folder: Path, scans: Scans, first: int = 0) -> None:
+    for kind, place in (("images", 0), ("masks", 1)):
+        (folder / kind).mkdir(parents=True)
+        for case, arrays in scans.items():
+            for z, plane in enumerate(arrays[place], start=first):
+                Image.fromarray(plane).save(folder / kind / slice_name(case, z))
+
+
+def write_manifest(
+    dataset: Path, scans: Scans, expectation: Expectation = SPLEEN, sheared: float = 1.0, **patients: str
+) -> None:
+    records = {
+        case: CaseRecord(
+            patient=patients.get(case, case),
+            split="test",
+            spacing=SPACING,
+            voxel_ml=float(np.prod(SPACING)) / 1000 * sheared,
+            shape=truth.shape,
+            slices=len(truth),
+            organ_voxels={},
+            source="s",
+            source_sha256="",
+            labels_source="l",
+            labels_sha256="",
+            orientation="LPS",
+        )
+        for case, (_, truth) in scans.items()
+    }
+    facts = expectation.model_dump()
+    shares = (0.7, 0.2, 0.1)
+    Manifest(created_by="test", source="s", seed=1, shares=shares, cases=records, **facts).write(dataset)
+
+
+def project(root: Path, scans: Scans, extra: str = "", limits: tuple[float, ...] = (0.5,), **run: object) -> Config:
+    """Make a run folder whose test split are `scans`, and whose network labels pixels by brightness."""
+    write_slices(root / "data" / "test", scans)
+    brightness_run(root, limits, **run)
+    path = root / "train_eval_infer.config"
+    folders = 'image_datapath = "data/test/images"\nmask_datapath = "data/test/masks"\n'
+    path.write_text(f"{path.read_text()}[test]\n{folders}[eval]\n{folders}{extra}")
+    return load_config(path)
+
+
+def scan(
+    size: tuple[int, int, int], truth: Mapping[int, tuple[slice, slice]], found: Mapping[int, tuple[slice, slice]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return an image whose bright part is `found` and a mask of `truth`, each given by slice."""
+    image, mask = np.full(size, 20, np.uint8), np.zeros(size, np.uint8)
+    for array, boxes in ((image, found), (mask, truth)):
+        for z, box in boxes.items():
+            array[z][box] = 255
+    return image, mask
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+BOX = np.s_[8:24, 4:12]  # 16 x 8 = 128 pixels
+LOW = np.s_[16:24, 4:12]  # its lower half
+SIZE = (4, 32, 16)
+
+
+def two_cases() -> Scans:
+    """Case a is found exactly; of case b only one slice of two, and something where nothing is."""
+    return {
+        "a": scan(SIZE, {1: BOX, 2: BOX}, {1: BOX, 2: BOX}),
+        "b": scan(SIZE, {1: BOX, 2: LOW}, {1: BOX, 3: LOW}),
+    }
+
+
+def test_dice_is_taken_over_whole_cases_never_averaged_over_slices(tmp_path):
+    result = evaluate(project(tmp_path, two_cases()))
+    a, b = result.cases
+    assert (a.case, a.metrics.dice, b.case) == ("a", 1.0, "b")
+    assert b.metrics.dice == pytest.approx(2 * 128 / (128 + 64 + 128 + 64))
+    assert b.metrics.dice != pytest.approx((1 + 0 + 0) / 3)
+    assert b.metrics.sensitivity == pytest.approx(128 / 192)
+    assert b.metrics.precision == pytest.approx(128 / 192)
+
+
+def test_the_tables_have_the_columns_of_the_contract(tmp_path):
+    result = evaluate(project(tmp_path, two_cases()))
+    header = (tmp_path / "cases.csv").read_text().splitlines()[0]
+    assert header == (
+        "case,patient,label,dice,iou,sensitivity,precision,truth_ml,pred_ml,volume_error_ml,volume_error_pct,"
+        "hd_mm,hd95_mm,assd_mm,nsd_2mm"
+    )
+    table = rows(tmp_path / "cases.csv")
+    assert [(row["case"], row["patient"]) for row in table] == [("a", "a"), ("b", "b")]
+    assert float(table[1]["dice"]) == pytest.approx(result.cases[1].metrics.dice, abs=1e-6)
+    assert len(rows(tmp_path / "slices.csv")) == 8
+
+
+def test_evaluation_csv_is_written_as_the_reference_does(tmp_path):
+    evaluate(project(tmp_path, two_cases()))
+    first, second = (tmp_path / "evaluation.csv").read_text().splitlines()
+    assert first.startswith("loss,0.")
+    assert len(first) == len("loss,0.0259")
+    wrong = 64 + 64  # pixels of 8 slices
+    assert second == f"binary_accuracy,{1 - wrong / (8 * 512):.4f}"
+
+
+def test_loss_and_metrics_are_those_of_the_training_on_the_same_slices(tmp_path):
+    from spleenseg.datasets.targets import hard_target
+    from spleenseg.models.build import logits_model
+    from spleenseg.training.keras_metrics import build_metrics
+    from spleenseg.training.losses import build_loss
+
+    noise = np.random.default_rng(1).integers(0, 256, (5, 32, 16), np.uint8)
+    mask = np.where(noise > 90, 255, 0).astype(np.uint8)
+    extra = "batch_size = 2\n"  # of [eval]; five slices: the last batch is short
+    config = project(tmp_path, {"a": (noise, mask)}, extra, metrics=["dice_coef", "sensitivity"])
+    result = evaluate(config)
+    learner = logits_model(load_trained(config).model)
+    learner.compile(loss=build_loss("bce_dice_loss"), metrics=build_metrics(["dice_coef", "sensitivity"]))
+    slices = SliceSet.from_config(config, "test")
+    for first in range(0, 5, 2):
+        part = range(first, min(5, first + 2))
+        images = np.stack([slices.image(index) for index in part]).astype(np.float32)
+        targets = np.stack([hard_target(slices.labels(index), 1) for index in part])
+        logs = learner.test_on_batch(images, targets, return_dict=True)
+    assert result.figures == pytest.approx({name: float(value) for name, value in logs.items()}, rel=1e-5)
+
+
+def test_known_spacing_gives_volumes_and_distances(tmp_path):
+    scans = {"a": scan((4, 40, 24), {1: BOX, 2: BOX}, {1: BOX, 2: LOW})}
+    config = project(tmp_path, scans)
+    write_manifest(tmp_path / "data", scans, a="p1")
+    (row,) = evaluate(config).cases
+    ml = 0.8 * 0.7 * 3.0 / 1000
+    assert row.patient == "p1"
+    assert row.label == "spleen"
+    assert row.metrics.truth_ml == pytest.approx(256 * ml)
+    assert row.metrics.pred_ml == pytest.approx(row.metrics.truth_ml * 0.75, rel=0.1)  # seen at 16x32 pixels
+    assert row.metrics.volume_error_ml == pytest.approx(row.metrics.pred_ml - row.metrics.truth_ml)
+    assert 0 < row.metrics.assd_mm < row.metrics.hd95_mm <= row.metrics.hd_mm
+
+
+def test_volumes_on_a_sheared_grid_are_those_of_its_voxels(tmp_path):
+    config = project(tmp_path, two_cases())
+    write_manifest(tmp_path / "data", two_cases(), sheared=0.9)
+    for row in evaluate(config).cases:
+        assert row.metrics.pred_ml == pytest.approx(row.metrics.truth_ml + row.metrics.volume_error_ml)
+    assert evaluate(config).cases[0].metrics.truth_ml == pytest.approx(256 * 0.8 * 0.7 * 3.0 / 1000 * 0.9)
+
+
+def test_without_a_manifest_millimetres_and_millilitres_stay_empty(tmp_path):
+    evaluate(project(tmp_path, two_cases()))
+    for row in rows(tmp_path / "cases.csv"):
+        assert row["dice"]
+        assert {
+            row[name] for name in ("truth_ml", "pred_ml", "volume_error_ml", "hd_mm", "hd95_mm", "assd_mm", "nsd_2mm")
+        } == {""}
+
+
+def test_a_case_that_lacks_slices_has_no_volume_and_is_warned_of(tmp_path):
+    scans = two_cases()
+    config = project(tmp_path, scans)
+    write_manifest(tmp_path / "data", scans)
+    for kind in ("images", "masks"):
+        (tmp_path / "data" / "test" / kind / slice_name("b", 3)).unlink()
+    remarks = Remarks()
+    a, b = evaluate(config, reporter=remarks).cases
+    assert a.metrics.truth_ml is not None
+    assert b.metrics.truth_ml is None
+    assert b.metrics.dice == pytest.approx(2 * 128 / (192 + 128))
+    assert [line for line in remarks.warnings if line.startswith("b is not as it was prepared")]
+
+
+def test_slices_are_put_together_by_number_not_by_the_order_of_names(tmp_path):
+    rng = np.random.default_rng(2)
+    mask = (rng.random((12, 4, 2)) > 0.5).repeat(8, axis=1).repeat(8, axis=2).astype(np.uint8) * 255
+    scans = {case: (np.roll(mask, z, axis=0), mask) for case, z in (("b", 0), ("a", 1))}
+    config = project(tmp_path, scans)
+    write_manifest(tmp_path / "data", scans)
+    a, b = evaluate(config).cases
+    assert (b.metrics.dice, b.metrics.hd_mm) == (1, 0)
+    assert a.metrics.dice < 0.8
+    assert a.metrics.hd_mm > 0
+
+
+def test_slices_without_the_organ_count_false_pixels_and_not_in_the_slice_mean(tmp_path):
+    (label,) = evaluate(project(tmp_path, two_cases())).labels
+    assert label.slices.n == 4
+    assert label.slices.mean == pytest.approx((1 + 1 + 1 + 0) / 4)
+    assert (label.empty_slices, label.false_positive_pixels) == (4, 64)
+    table = {(row["case"], row["index"]): row for row in rows(tmp_path / "slices.csv")}
+    assert table["b", "3"]["false_positive_pixels"] == "64"
+    assert table["b", "2"]["dice"] == "0.0"
+    assert table["b", "1"]["dice"] == "1.0"
+
+
+def test_the_headline_is_the_mean_over_cases_with_truth_beside_the_mean_over_all(tmp_path):
+    scans = {**two_cases(), "c": scan(SIZE, {}, {}), "d": scan(SIZE, {}, {0: LOW})}
+    result = evaluate(project(tmp_path, scans))
+    (label,) = result.labels
+    b = 2 / 3
+    assert (label.positive.n, label.every.n) == (2, 4)
+    assert result.mean_dice == label.positive.mean == pytest.approx((1 + b) / 2)
+    assert label.every.mean == pytest.approx((1 + b + 1 + 0) / 4)
+    assert label.worst.case == "b"
+    assert "mean Dice 0.8333 over 2 cases (worst 0.6667 in b); 0.6667 over all 4" in result.headline()
+    assert "loss" in result.summary()
+    assert str(tmp_path / "cases.csv") in result.summary()
+
+
+def test_a_split_without_any_organ_is_evaluated_without_a_headline(tmp_path):
+    result = evaluate(project(tmp_path, {"c": scan(SIZE, {}, {}), "d": scan(SIZE, {}, {0: LOW})}))
+    (label,) = result.labels
+    assert result.mean_dice is None
+    assert label.slices is None
+    assert label.worst.case == "d"
+    assert "in no case of the truth" in result.headline()
+
+
+def test_several_labels_have_a_row_each_and_a_mean_over_labels(tmp_path):
+    image, mask = np.full(SIZE, 20, np.uint8), np.zeros(SIZE, np.uint8)
+    image[1][BOX], mask[1][BOX] = 128, 1
+    image[2][BOX], mask[2][LOW] = 250, 2
+    scans = {"a": (image, mask), "b": (image, mask * 0)}
+    labels = SPLEEN.model_copy(update={"labels": {"spleen": 1, "liver": 2}})
+    config = project(tmp_path, scans, limits=(0.3, 0.7), num_classes=3, expectation=labels)
+    write_manifest(tmp_path / "data", scans, labels)
+    result = evaluate(config)
+    assert [(row.case, row.label) for row in result.cases] == [
+        ("a", "spleen"),
+        ("a", "liver"),
+        ("b", "spleen"),
+        ("b", "liver"),
+    ]
+    assert [row.metrics.dice for row in result.cases] == pytest.approx([1, 2 * 64 / 192, 0, 0])
+    assert result.mean_dice == pytest.approx((1 + 2 / 3) / 2)
+    assert len(rows(tmp_path / "slices.csv")) == 16
+
+
+@pytest.mark.parametrize("size", [(40, 24), (24, 40), (64, 64), (31, 17)])
+def test_masks_are_compared_at_the_files_own_size(tmp_path, size):
+    mask = np.zeros((2, *size), np.uint8)
+    mask[:, size[0] // 4 : 3 * size[0] // 4, size[1] // 4 : 3 * size[1] // 4] = 255
+    (row,) = evaluate(project(tmp_path, {"a": (mask, mask)})).slices[:1]
+    assert row.truth_pixels == (mask[0] > 0).sum()
+    assert row.dice > 0.85
+
+
+def test_masks_of_an_evaluation_are_never_blurred_and_slices_never_augmented(tmp_path):
+    plain = evaluate(project(tmp_path / "a", two_cases()))
+    extra = "[mask]\nblur = True\nblur_size = (7,7)\n[generator]\naugmentation = True\n[augmentor]\nrotation = True\n"
+    changed = evaluate(project(tmp_path / "b", two_cases(), extra, generator=True))
+    assert (changed.figures, changed.cases, changed.slices) == (plain.figures, plain.cases, plain.slices)
+
+
+def test_evaluating_again_replaces_our_tables_and_nothing_else(tmp_path):
+    config = project(tmp_path, two_cases())
+    evaluate(config)
+    names = ("evaluation.csv", "cases.csv", "slices.csv")
+    before = {name: (tmp_path / name).read_bytes() for name in names}
+    (tmp_path / "cases.csv").write_text("half")
+    (tmp_path / "notes.txt").write_text("mine")
+    files = {path for path in tmp_path.rglob("*") if path.is_file()}
+    evaluate(config)
+    assert {name: (tmp_path / name).read_bytes() for name in names} == before
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == files
+
+
+def test_the_split_is_the_one_the_config_names_unless_given(tmp_path):
+    config = project(tmp_path, two_cases(), evaluation="eval")
+    assert evaluate(config).section == "eval"
+    assert evaluate(config, section="test").section == "test"
+    assert evaluate(tmp_path / "train_eval_infer.config", overrides=["infer.threshold=0.9"]).section == "eval"
+
+
+def test_the_threshold_of_the_config_decides(tmp_path):
+    image, mask = scan(SIZE, {1: BOX}, {1: BOX})
+    image[image == 255] = 129  # probability 0.76
+    config = project(tmp_path, {"a": (image, mask)})
+    assert evaluate(config).mean_dice == 1
+    assert evaluate(config.path, overrides=["infer.threshold=0.9"]).mean_dice == 0
+
+
+def test_slices_shown_otherwise_than_in_training_are_warned_of(tmp_path):
+    config = project(tmp_path, two_cases())
+    write_manifest(tmp_path / "data", two_cases(), SPLEEN.model_copy(update={"display": "reference"}))
+    remarks = Remarks()
+    evaluate(config, reporter=remarks)
+    assert [line for line in remarks.warnings if "display radiological, [test] has reference" in line]
+
+
+@pytest.mark.parametrize("lost", ["mask", "model"])
+def test_what_is_missing_is_named_and_no_table_is_written(tmp_path, lost):
+    config = project(tmp_path, two_cases())
+    if lost == "mask":
+        (tmp_path / "data" / "test" / "masks" / slice_name("a", 1)).unlink()
+    else:
+        (tmp_path / "run.json").unlink()
+    with pytest.raises(UserError, match="has no mask" if lost == "mask" else r"run\.json"):
+        evaluate(config)
+    assert not (tmp_path / "cases.csv").exists()
+
+
+def test_slices_of_unequal_size_are_filled_up_with_background():
+    planes = [np.ones((2, 3), np.uint8), np.full((4, 1), 2, np.uint8)]
+    volume = stack([Packed.of(plane) for plane in planes])
+    assert volume.shape == (2, 4, 3)
+    for plane, original in zip(volume, planes, strict=True):
+        np.testing.assert_array_equal(plane[: original.shape[0], : original.shape[1]], original)
+        assert plane.sum() == original.sum()
+
+
+def test_real_slices_are_evaluated_by_case(tmp_path, real_data):
+    source = real_data / "msd-spleen-slices"
+    brightness_run(tmp_path, [0.4], image_width=512, image_height=512)
+    path = tmp_path / "train_eval_infer.config"
+    folders = f'image_datapath = "{source / "images"}"\nmask_datapath = "{source / "masks"}"\n'
+    path.write_text(f"{path.read_text()}[test]\n{folders}")
+    result: Evaluation = evaluate(path)
+    assert len(result.cases) == 10
+    assert (len(result.slices), result.labels[0].positive.n) == (18, 10)
+    counts: dict[str, list[int]] = {}
+    for image in sorted((source / "images").iterdir()):
+        found = np.asarray(Image.open(image).convert("L")) >= 102
+        truth = np.asarray(Image.open(source / "masks" / image.name).convert("L")) >= 128
+        both, total = counts.setdefault(image.stem.split("_", 1)[1], [0, 0])
+        counts[image.stem.split("_", 1)[1]] = [both + (found & truth).sum(), total + found.sum() + truth.sum()]
+    expected = {case: 2 * both / total for case, (both, total) in counts.items()}
+    assert {row.case: row.metrics.dice for row in result.cases} == pytest.approx(expected)
