@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-full lint setup lock
+.PHONY: demo test test-full lint setup setup-bench lock
 
 setup: $(READY)
 
@@ -12,6 +12,13 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	$(BIN)/python -m compileall -q src
+	touch $@
+
+setup-bench: .venv-bench/.ready  # the peers that benchmarks compare with, apart from our environment
+
+.venv-bench/.ready: benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet -r benchmarks/requirements.txt
 	touch $@
 
 demo: setup
