@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spleenseg.phantom.grid import Array, Region
 from spleenseg.phantom.shapes import noise
@@ -31,19 +32,19 @@ def fill_hollow(
         uneven: by how many mm the level of the gas differs from loop to loop.
         stool: whether it holds stool instead of fluid.
     """
-    wall = [Tissue.GUT_WALL]
-    stage.fill(Tissue.STOOL if stool else Tissue.FLUID, lumen, at, wall)
-    if stage.traits.oral_contrast:
-        bright = np.minimum(lumen + 3, 8 * (noise(rng, at.x.shape, 60) + rng.normal(0.3, 0.4)))
-        stage.fill(Tissue.CONTRAST, bright.astype(np.float32), at, [Tissue.FLUID, Tissue.STOOL])
     inside = lumen > 0
     if not inside.any():
         return
-    level = _gas_level(at, inside, gas) + uneven * noise(rng, at.x.shape, 70)
-    pocket = np.minimum(lumen + 3, (level - at.y).astype(np.float32))
+    wall = [Tissue.GUT_WALL]
+    stage.fill(Tissue.STOOL if stool else Tissue.FLUID, lumen, at, wall)
+    if stage.traits.oral_contrast:
+        settled = _level(at, inside, rng.uniform(-0.5, 0.7)) + (5 + uneven) * noise(rng, at.x.shape, 40)
+        stage.fill(Tissue.CONTRAST, np.minimum(lumen + 3, at.y - settled), at, [Tissue.FLUID, Tissue.STOOL])
+    level = _level(at, inside, gas) + uneven * noise(rng, at.x.shape, 70)
+    pocket = np.minimum(lumen + 3, level - at.y)
     stage.fill(Tissue.GAS, pocket, at, [Tissue.FLUID, Tissue.STOOL, Tissue.CONTRAST])
 
 
-def _gas_level(at: Region, inside: np.ndarray, share: float) -> float:
+def _level(at: Region, inside: NDArray[np.bool_], share: float) -> float:
     """Return the y in front of which a share of the lumen lies."""
     return float(np.quantile(at.y[inside], np.clip(share, 0, 1)))

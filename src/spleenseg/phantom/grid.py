@@ -53,7 +53,8 @@ class Frame:
     def axis(self, name: str) -> NDArray[np.float64]:
         """Return the places of the voxel centres along "x", "y" or "z", in mm."""
         length, step = (self.slices, self.step) if name == "z" else (self.size, self.pixel)
-        return self.corner["xyz".index(name)] + step * np.arange(length)
+        places: NDArray[np.float64] = self.corner["xyz".index(name)] + step * np.arange(length, dtype=np.float64)
+        return places
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -69,6 +70,20 @@ class Region:
     x: Array
     y: Array
     z: Array
+
+    @cached_property
+    def _spans(self) -> list[tuple[Array, Array]]:
+        """Return the lowest and highest place along x, y and z of each layer of nodes across it."""
+        axes = ((self.x, (0, 1)), (self.y, (0, 2)), (self.z, (1, 2)))
+        return [(values.min(axis=across), values.max(axis=across)) for values, across in axes]
+
+    def cut(self, low: tuple[float, ...], high: tuple[float, ...]) -> Slices3:
+        """Return the nodes of this box, counted from its corner, that hold all places between two corners."""
+        cuts = []
+        for (lowest, highest), first, last in zip(self._spans, low, high, strict=True):
+            hit = np.flatnonzero((highest >= first) & (lowest <= last))
+            cuts.append(slice(int(hit[0]), int(hit[-1]) + 1) if len(hit) else slice(0, 0))
+        return cuts[2], cuts[1], cuts[0]
 
 
 class Grid:
@@ -128,13 +143,15 @@ class Grid:
         ]
         z, y, x = (matrix[window, cut] for matrix, window, cut in zip(self._matrices, windows, box, strict=True))
         planes = np.tensordot(z, values, axes=(1, 0))
-        return np.matmul(np.matmul(y, planes), x.T), (windows[0], windows[1], windows[2])
+        voxels: Array = np.matmul(np.matmul(y, planes), x.T)
+        return voxels, (windows[0], windows[1], windows[2])
 
     def planes(self, values: Array, part: slice) -> Array:
         """Interpolate values on all nodes to the voxels of some slices [z, y, x]."""
         z, y, x = self._matrices
         planes = np.tensordot(z[part], values, axes=(1, 0))
-        return np.matmul(np.matmul(y, planes), x.T)
+        voxels: Array = np.matmul(np.matmul(y, planes), x.T)
+        return voxels
 
 
 def _nodes_around(axis: NDArray[np.float64]) -> NDArray[np.float64]:

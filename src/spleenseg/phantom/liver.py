@@ -20,23 +20,24 @@ def build_liver(at: Region, limits: tuple[Array, ...], traits: Traits, rng: np.r
         traits: the patient; `traits.liver` is the volume in mL.
         rng: where the shape is drawn from.
     """
-    edge = -14 - 0.52 * (at.y + 22) + rng.uniform(0.75, 1.1) * (at.z - 45)
+    edge = -14 - 0.52 * (at.y + 22) + rng.uniform(1.0, 1.45) * (at.z - 42)
     face = (edge - at.x) * np.float32(0.68)
     size = (traits.liver / 1550) ** (1 / 3)
     reach = rng.normal(0, 14)  # of the left lobe
     lobe = ellipsoid(
         at,
         (14 + reach, -104, 48),
-        (size * (70 + 0.5 * reach), size * (31 + rng.normal(0, 5)), size * 43),
+        (size * (68 + 0.5 * reach), size * (28 + rng.normal(0, 4)), size * 40),
         rotation((0, 1, 0), 14),
     )
     waves = 5 * noise(rng, at.x.shape, 60) + 2 * noise(rng, at.x.shape, 26)
     face, lobe = (face + waves).astype(np.float32), lobe + 0.6 * waves
     low, high = -90.0, 90.0
+    room = intersect(9, *limits)
     shape = face
-    for _ in range(13):
+    for _ in range(11):
         middle = (low + high) / 2
-        shape = intersect(9, unite(26, face + np.float32(middle), lobe), *limits)
+        shape = intersect(9, unite(26, face + np.float32(middle), lobe), room)
         low, high = (middle, high) if volume_ml(shape) < traits.liver else (low, middle)
     return shape
 
@@ -102,7 +103,8 @@ def paint_liver(stage: Stage, neighbours: list[Placed], stomach: Placed) -> Plac
     limits += [np.hypot(at.x, at.y) - 34, np.hypot(at.x - 10, at.y + 32) - 14]  # spine and aorta
     shape = build_liver(at, tuple(limits), stage.traits, rng)
     stage.fill(Tissue.LIVER, shape, at)
-    stage.fill(Tissue.VISCERAL_FAT, fissure(at, rng), at, [Tissue.LIVER])
+    if rng.random() < 0.6:
+        stage.fill(Tissue.VISCERAL_FAT, fissure(at, rng), at, [Tissue.LIVER])
     stage.fill(Tissue.CAVA, np.minimum(hepatic_veins(at, rng), shape - 3), at, [Tissue.LIVER])
     stage.fill(Tissue.PORTAL_VEIN, np.minimum(portal_branches(at, rng), shape - 3), at, [Tissue.LIVER])
     bladder = np.minimum(build_gallbladder(at, rng), stage.trunk.abdomen[at.box] - 3)

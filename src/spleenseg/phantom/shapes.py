@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spleenseg.phantom.grid import STEP, Array, Region
 
 Point = tuple[float, float, float]
+Knot = tuple[float, float, float, float]
 _TINY = 1e-3
 
 
@@ -50,25 +51,31 @@ def ellipsoid(at: Region, centre: Point, radii: Point, turn: NDArray[np.float64]
     return (1 - rho) * rho / (np.sqrt(second) + np.float32(_TINY / min(radii)))
 
 
-def chain(at: Region, nodes: Sequence[tuple[float, float, float, float]], rounding: float = 6.0) -> Array:
-    """Return a chain of round cones through nodes (x, y, z, radius): vessels, bowel, stomach."""
-    result: Array | None = None
+def chain(at: Region, nodes: Sequence[Knot], rounding: float = 6.0) -> Array:
+    """Return a chain of round cones through knots (x, y, z, radius): vessels, bowel, stomach.
+
+    Further than `rounding` + 15 mm outside it the value is constant.
+    """
+    margin = rounding + 15
+    result: Array = np.full(at.x.shape, -margin, np.float32)
     for a, b in pairwise(nodes):
-        link = _round_cone(at, a, b)
-        result = link if result is None else unite(rounding, result, link)
-    if result is None:
-        raise ValueError("a chain has at least two nodes")
+        reach = max(a[3], b[3]) + margin
+        low, high = np.minimum(a[:3], b[:3]) - reach, np.maximum(a[:3], b[:3]) + reach
+        near = at.cut(tuple(low), tuple(high))
+        link = _round_cone(at.x[near], at.y[near], at.z[near], a, b)
+        result[near] = unite(rounding, result[near], link)
     return result
 
 
-def _round_cone(at: Region, a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> Array:
+def _round_cone(x: Array, y: Array, z: Array, a: Knot, b: Knot) -> Array:
     direction = np.subtract(b[:3], a[:3])
-    length2 = float(direction @ direction)
-    x, y, z = (values - np.float32(start) for values, start in zip((at.x, at.y, at.z), a[:3], strict=True))
+    length2 = np.float32(direction @ direction)
+    x, y, z = (values - np.float32(start) for values, start in zip((x, y, z), a[:3], strict=True))
     dx, dy, dz = (np.float32(part) for part in direction)
-    t = np.clip((x * dx + y * dy + z * dz) / np.float32(length2), 0, 1)
-    distance = np.sqrt((x - t * dx) ** 2 + (y - t * dy) ** 2 + (z - t * dz) ** 2)
-    return np.float32(a[3]) + t * np.float32(b[3] - a[3]) - distance
+    t = np.clip((x * dx + y * dy + z * dz) / length2, 0, 1)
+    distance = np.sqrt(np.square(x - t * dx) + np.square(y - t * dy) + np.square(z - t * dz))
+    result: Array = np.float32(a[3]) + t * np.float32(b[3] - a[3]) - distance
+    return result
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, int, int], length: float) -> Array:

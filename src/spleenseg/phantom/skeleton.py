@@ -98,7 +98,7 @@ def build_crus(at: Region, side: int) -> Array:
     """Return the crus of the diaphragm of a side: a band in front of the spine beside the aorta."""
     along = np.clip((at.z + 45) / 110, 0, 1)
     shell = 3.2 - np.abs(_oval(at.x, at.y + 6, 26 + 7 * along, 27 + 11 * along))
-    return intersect(3, shell, side * at.x - 4, 1 - at.y, at.z + 45).astype(np.float32)
+    return intersect(3, shell, side * at.x - 4, -7 - at.y, at.z + 45).astype(np.float32)
 
 
 def paint_muscles(stage: Stage) -> None:

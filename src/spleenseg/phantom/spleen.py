@@ -39,7 +39,7 @@ def build_spleen(
     gap = 0.6 + 5 * max(0.0, traits.visceral - 0.35)
     beside_kidney = -kidney - gap
     beside_stomach = -stomach - 1.0 + 22 * max(0.0, scale - 1.25)
-    limits = (abdomen + 0.6, beside_kidney, beside_stomach, *_bounds(at, scale, traits))
+    limits = (abdomen + 0.6, beside_kidney, beside_stomach, *_bounds(at, scale, traits, rng))
     hilum = _hilum(at, centre, turn, scale, rng)
     return _grown(blob, hilum, limits, traits.spleen)
 
@@ -63,12 +63,13 @@ def _place(scale: float, traits: Traits, rng: np.random.Generator) -> tuple[tupl
     return centre, np.stack([long, wide, outward])
 
 
-def _bounds(at: Region, scale: float, traits: Traits) -> tuple[Array, Array]:
+def _bounds(at: Region, scale: float, traits: Traits, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return where even a large spleen does not grow: behind the kidney to the spine, and over the stomach."""
     top = traits.dome / traits.build
     behind = 0.78 * (at.x - 56 - 0.8 * (at.y + 10) + 0.4 * np.maximum(at.z - 42, 0) + 5 * max(0.0, scale - 1))
     over = 0.75 * (at.x - 44 - 0.85 * (at.z - (top - 34)))
-    return behind.astype(np.float32), over.astype(np.float32)
+    waves = 4 * noise(rng, at.x.shape, 34)
+    return behind + waves, over + waves
 
 
 def _hilum(
@@ -90,10 +91,11 @@ def _point(values: np.ndarray) -> tuple[float, float, float]:
 def _grown(blob: Array, dent: Array, limits: tuple[Array, ...], target: float) -> Array:
     """Grow the blob, within its limits, to the intended volume (bisection on the mm it is grown by)."""
     low, high = -40.0, 90.0
+    room = intersect(7, *limits, -dent)
     shape = blob
-    for _ in range(18):
+    for _ in range(14):
         middle = (low + high) / 2
-        shape = intersect(7, blob + np.float32(middle), *limits, -dent)
+        shape = intersect(7, blob + np.float32(middle), room)
         low, high = (middle, high) if volume_ml(shape) < target else (low, middle)
     return shape
 

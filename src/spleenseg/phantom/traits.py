@@ -84,13 +84,14 @@ class Traits:
         fatness = rng.normal()
         build = float(np.clip(rng.normal(1.0, 0.055), 0.87, 1.14))
         fat = float(np.clip(np.exp(2.75 + 0.45 * fatness), 5, 45))
+        spleen = _draw_spleen(rng, splenectomy)
         return cls(
             build=build,
             fat=fat,
             visceral=float(np.clip(0.42 + 0.2 * fatness + rng.normal(0, 0.15), 0, 1)),
-            spleen=_draw_spleen(rng, splenectomy),
+            spleen=spleen,
             accessory=int(rng.choice(3, p=(0.82, 0.14, 0.04))),
-            liver=float(np.clip(rng.normal(1620, 230) * build**2, 1150, 2300)),
+            liver=float(np.clip(rng.normal(1680, 230) * build**2, 1200, 2300)),
             phase=_PHASES[int(rng.choice(len(_PHASES), p=_PHASE_SHARES))],
             oral_contrast=bool(rng.random() < 0.35),
             filling=float(rng.beta(1.6, 1.6)),
@@ -99,9 +100,14 @@ class Traits:
             dose=float(np.exp(rng.normal(2.3, 0.25))),
             step=float(rng.choice(_STEPS_MM, p=_STEP_SHARES)),
             above=float(rng.uniform(12, 42)),
-            below=float(rng.uniform(85, 130)),
+            below=max(float(rng.uniform(85, 130)), _reach(spleen)),
             margin=float(rng.uniform(12, 40)),
         )
+
+
+def _reach(spleen: float) -> float:
+    """Return how far down a scan must go to hold a spleen of a volume in mL."""
+    return 95 + 65 * (float(np.cbrt(spleen / _SPLEEN_MEDIAN_ML)) - 1)
 
 
 def _draw_spleen(rng: np.random.Generator, splenectomy: float) -> float:

@@ -73,7 +73,9 @@ def _bent(grid: Grid, traits: Traits, streams: Streams) -> tuple[Region, Array]:
     k = np.float32(1 / traits.build)
     bend = [np.float32(6.5) * noise(rng, grid.shape, 115) for _ in range(3)]
     z0, y0, x0 = (slice(0, count) for count in grid.shape)
-    return Region((z0, y0, x0), k * x + bend[0], k * y + np.float32(0.6) * bend[1], k * z + bend[2]), y
+    return Region(
+        (z0, y0, x0), k * x + bend[0], k * y + np.float32(0.6) * bend[1], k * z + np.float32(0.7) * bend[2]
+    ), y
 
 
 def _cavity_size(z: Array, traits: Traits) -> tuple[Array, Array, Array]:
@@ -87,14 +89,15 @@ def _cavity_size(z: Array, traits: Traits) -> tuple[Array, Array, Array]:
 
 
 def _muscle_thickness(region: Region, angle: Array, traits: Traits) -> Array:
-    behind = np.exp(-((angle / np.float32(0.85)) ** 4))
-    beside = np.exp(-(((angle - 1.25) / np.float32(0.5)) ** 2))
-    before = np.exp(-(((angle - np.pi) / np.float32(0.7)) ** 4))
-    strength = np.float32(np.clip(1.1 - 0.3 * traits.visceral, 0.8, 1.1))
-    groove = 9 * np.exp(-((region.x / 9) ** 2)) * behind
+    behind = np.exp(-np.square(np.square(angle / np.float32(0.85))))
+    beside = np.exp(-np.square((angle - 1.25) / np.float32(0.5)))
+    before = np.exp(-np.square(np.square((angle - np.pi) / np.float32(0.7))))
+    strength = np.float32(1.1 - 0.3 * traits.visceral)
+    groove = 9 * np.exp(-np.square(region.x / 9)) * behind
     latissimus = 7 * np.clip((region.z - 10) / 60, 0, 1) * beside
     thickness = 12 + 24 * behind + latissimus - 2 * before - groove
-    return thickness.astype(np.float32) * strength
+    result: Array = thickness * strength
+    return result
 
 
 def _fat_thickness(region: Region, angle: Array, grid: Grid, traits: Traits, streams: Streams) -> Array:
@@ -102,7 +105,8 @@ def _fat_thickness(region: Region, angle: Array, grid: Grid, traits: Traits, str
     low = np.clip((30 - region.z) / 120, 0, 1)
     shape = 0.75 + 0.25 * np.cos(2 * angle) + front * low * 0.7 + 0.25 * low
     uneven = 1 + 0.1 * noise(streams["fat"], grid.shape, 90)
-    return np.float32(traits.fat) * shape.astype(np.float32) * uneven.astype(np.float32) + 3
+    result: Array = np.float32(traits.fat) * shape * uneven + 3
+    return result
 
 
 def _back(traits: Traits) -> float:
@@ -129,7 +133,8 @@ def _below_diaphragm(region: Region, wall: Array, angle: Array, traits: Traits) 
     rho = np.sqrt(u * u + v * v) + np.float32(1e-3)
     slope = np.sqrt((u / np.float32(_ARCH)) ** 2 + (v / height) ** 2) / rho
     dome = (1 - rho) / np.maximum(slope, np.float32(1e-3))
-    return np.minimum(dome, np.float32(200)).astype(np.float32)
+    result: Array = np.minimum(dome, np.float32(200))
+    return result
 
 
 def body_extent(traits: Traits) -> tuple[float, float, float]:
