@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from tests.models.contract import Contract
 
 from spleenseg.config import Config, load_config
 from spleenseg.models.blocks import levels
@@ -25,6 +26,30 @@ SPLEEN = {
     "dropout_rate": 0.05,
     "dilation": (2, 2),
 }
+
+
+class TestTensorflowUNet(Contract):
+    """Ronneberger 2015."""
+
+    name = "TensorflowUNet"
+
+    def parameters(self, config: Config) -> int:
+        model = config.model
+        widths = [model.base_filters * 2**level for level in range(model.num_layers)]
+        kernels = [max(model.base_kernels[0] - 2 * level, 3) for level in range(model.num_layers)]
+
+        def convolution(kernel: int, inputs: int, outputs: int) -> int:
+            return kernel * kernel * inputs * outputs + outputs
+
+        total, last = 0, model.image_channels
+        for width, kernel in zip(widths, kernels, strict=True):
+            total += convolution(kernel, last, width) + convolution(kernel, width, width)
+            last = width
+        for width, kernel in zip(widths[-2::-1], kernels[-2::-1], strict=True):
+            total += convolution(2, last, width)
+            total += convolution(kernel, 2 * width, width) + convolution(kernel, width, width)
+            last = width
+        return total + convolution(1, last, model.num_classes)
 
 
 def _convolutions(model: Any) -> list[Any]:

@@ -118,8 +118,11 @@ def effect_of(known: KeyFacts, model: str) -> tuple[Effect, str]:
     """Return whether a key has an effect with architecture `model`, and why not."""
     if known.unused:
         return Effect.UNUSED, known.unused
-    if known.models and short_name(model) not in {short_name(name) for name in known.models}:
+    short = short_name(model)
+    if known.models and short not in {short_name(name) for name in known.models}:
         return Effect.OTHER_MODEL, f"read by {' and '.join(known.models)} only"
+    if short in {short_name(name) for name in known.unread_by}:
+        return Effect.OTHER_MODEL, f"{model} follows its paper there"
     return Effect.WORKS, ""
 
 

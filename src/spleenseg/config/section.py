@@ -45,15 +45,24 @@ class KeyFacts:
         accepts: the values it takes.
         unused: why setting it changes nothing; empty if it does.
         models: short names of the only architectures that read it; empty if all do.
+        unread_by: short names of the architectures that have no use for it.
     """
 
     description: str
     accepts: str
     unused: str
     models: tuple[str, ...]
+    unread_by: tuple[str, ...]
 
 
-def key(default: Any, description: str, *, unused: str = "", models: tuple[str, ...] = ()) -> Any:
+def key(
+    default: Any,
+    description: str,
+    *,
+    unused: str = "",
+    models: tuple[str, ...] = (),
+    unread_by: tuple[str, ...] = (),
+) -> Any:
     """Declare a key of a section.
 
     Args:
@@ -61,8 +70,9 @@ def key(default: Any, description: str, *, unused: str = "", models: tuple[str, 
         description: one sentence for ``config show``.
         unused: why the key is accepted without effect.
         models: the only architectures that read it, without the prefix ``Tensorflow``.
+        unread_by: the architectures that have no use for it, without the prefix.
     """
-    extra: dict[str, Any] = {"unused": unused, "models": list(models)}
+    extra: dict[str, Any] = {"unused": unused, "models": list(models), "unread_by": list(unread_by)}
     if callable(default):
         return Field(default_factory=default, description=description, json_schema_extra=extra)
     return Field(default, description=description, json_schema_extra=extra)
@@ -73,7 +83,8 @@ def facts(section: type[Section], name: str) -> KeyFacts:
     field = section.model_fields[name]
     extra: Any = field.json_schema_extra
     kind = next(item for item in field.metadata if isinstance(item, kinds.Kind))
-    return KeyFacts(field.description or "", kind.accepts, extra["unused"], tuple(extra["models"]))
+    read, unread = tuple(extra["models"]), tuple(extra["unread_by"])
+    return KeyFacts(field.description or "", kind.accepts, extra["unused"], read, unread)
 
 
 def short_name(model: str) -> str:

@@ -24,7 +24,7 @@ class Level:
         filters: channels, `base_filters` doubled at each level.
         kernel: (height, width), `base_kernels` minus 2 a level, at least 3.
         dilation: (height, width), `dilation` minus 1 a level, at least 1.
-        dropout: `dropout_rate` times the level.
+        dropout: `dropout_rate`; in the plain U-Net, times the level.
     """
 
     index: int
@@ -34,17 +34,23 @@ class Level:
     dropout: float
 
 
-def levels(config: ModelConfig) -> list[Level]:
-    """Return the levels a model section describes, finest first."""
+def levels(config: ModelConfig, count: int | None = None, even_dropout: bool = False) -> list[Level]:
+    """Return the levels a model section describes, finest first.
+
+    Args:
+        config: the model section.
+        count: how many; None: `num_layers`.
+        even_dropout: `dropout_rate` at every level, as all but the plain U-Net have it.
+    """
     return [
         Level(
             index=index,
             filters=config.base_filters * 2**index,
             kernel=_shrunk(config.base_kernels, 2 * index, 3),
             dilation=_shrunk(config.dilation, index, 1),
-            dropout=config.dropout_rate * index,
+            dropout=config.dropout_rate * (1 if even_dropout else index),
         )
-        for index in range(config.num_layers)
+        for index in range(config.num_layers if count is None else count)
     ]
 
 
@@ -67,6 +73,36 @@ def convolution(x: Tensor, level: Level, config: ModelConfig, name: str) -> Tens
     return layers.BatchNormalization(name=f"{name}_norm")(x) if config.normalization else x
 
 
+def conv_norm_act(
+    x: Tensor,
+    filters: int,
+    config: ModelConfig,
+    name: str,
+    *,
+    kernel: int | tuple[int, int] = 3,
+    dilation: int | tuple[int, int] = 1,
+    activate: bool = True,
+) -> Tensor:
+    """Convolve, normalise if the config says so, activate: the order of most papers since 2015."""
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        dilation_rate=dilation,
+        padding="same",
+        use_bias=not config.normalization,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    return norm_act(x, config, name, activate)
+
+
+def norm_act(x: Tensor, config: ModelConfig, name: str, activate: bool = True) -> Tensor:
+    """Normalise if the config says so, then activate."""
+    if config.normalization:
+        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.Activation(config.activation, name=f"{name}_act")(x) if activate else x
+
+
 def dropout(x: Tensor, rate: float, config: ModelConfig, name: str) -> Tensor:
     """Drop single values at `rate`; with `dropout_seed_fixing` from a seed that depends on the name only."""
     if rate <= 0:
@@ -85,3 +121,10 @@ def convolution_pair(x: Tensor, level: Level, config: ModelConfig, name: str) ->
 def doubled(x: Tensor, filters: int, name: str) -> Tensor:
     """Double height and width with a learned 2x2 transposed convolution."""
     return layers.Conv2DTranspose(filters, 2, strides=2, padding="same", name=name)(x)
+
+
+def enlarged(x: Tensor, factor: int, name: str, dtype: str | None = None) -> Tensor:
+    """Enlarge height and width `factor` times, bilinearly; nothing to learn."""
+    if factor == 1:
+        return x
+    return layers.UpSampling2D(factor, interpolation="bilinear", dtype=dtype, name=name)(x)

@@ -11,7 +11,8 @@ import keras
 from keras import layers
 
 from spleenseg.errors import UserError
-from spleenseg.models.registry import indivisible, resolve
+from spleenseg.models.registry import problems, resolve
+from spleenseg.models.supervision import Supervised
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -35,29 +36,44 @@ def build_model(config: ModelConfig, precision: str = "float32") -> Any:
         `logits` and `probability`.
 
     Raises:
-        UserError: an unknown model, or a size it cannot work at.
+        UserError: an unknown model, or a size or settings it cannot work at.
     """
     architecture = resolve(config.model)
-    for key, problem in indivisible(architecture, config):
+    for key, problem in problems(architecture, config):
         raise UserError(f"[model] {key}: {problem}")
     module = import_module(architecture.module)
     with _computing_in(precision):
         image = keras.Input((config.image_height, config.image_width, config.image_channels), name="image")
-        logits = _head(module.features(_normalised(image, config), config), config)
-        output = layers.Activation(config.final_activation, dtype="float32", name=PROBABILITY)(logits)
-    return keras.Model(image, output, name=architecture.name)
+        found = module.features(_normalised(image, config), config)
+        end = found if isinstance(found, Supervised) else Supervised(found)
+        output = layers.Activation(config.final_activation, dtype="float32", name=PROBABILITY)(_head(end, config))
+    model = keras.Model(image, output, name=architecture.name)
+    model.supervision = end
+    return model
 
 
-def logits_model(model: Any) -> Any:
+def logits_model(model: Any, deep_supervision: bool = False) -> Any:
     """Return a view of `model` that ends at the logits and shares all its weights: what training trains.
 
     Args:
         model: a model of `build_model`.
+        deep_supervision: also give the logits made on the way. What only they need belongs to the view, not to
+            `model`: it is trained with the rest, and absent from the weights saved for inference.
 
     Returns:
-        a keras.Model: the same input -> float32 [N, H, W, K] logits, any real number.
+        a keras.Model: the same input -> float32 [N, H, W, K] logits, any real number; with
+        `deep_supervision` a list of such, the network's own first, then its sides, all to be compared with
+        the same truth and weighted by `side_weights`. The list has one entry for a network without sides.
     """
-    return keras.Model(model.input, model.get_layer(LOGITS).output, name=f"{model.name}_{LOGITS}")
+    logits = model.get_layer(LOGITS).output
+    outputs = [logits, *model.supervision.sides] if deep_supervision else logits
+    return keras.Model(model.input, outputs, name=f"{model.name}_{LOGITS}")
+
+
+def side_weights(model: Any) -> tuple[float, ...]:
+    """Return how much each output of `logits_model(model, deep_supervision=True)` counts in the loss."""
+    end = model.supervision
+    return (1.0, *(end.weights or (1.0,) * len(end.sides)))
 
 
 def _normalised(image: Any, config: ModelConfig) -> Any:
@@ -67,8 +83,10 @@ def _normalised(image: Any, config: ModelConfig) -> Any:
     return layers.Rescaling(1 / 255, dtype="float32", name="normalised")(image)
 
 
-def _head(x: Any, config: ModelConfig) -> Any:
-    return layers.Conv2D(config.num_classes, 1, dtype="float32", name=LOGITS)(x)
+def _head(end: Supervised, config: ModelConfig) -> Any:
+    name = f"{LOGITS}_first" if end.refine else LOGITS
+    logits = layers.Conv2D(config.num_classes, 1, dtype="float32", name=name)(end.main)
+    return end.refine(logits) if end.refine else logits
 
 
 @contextmanager

@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spleenseg.errors import UserError, did_you_mean
+from spleenseg.models.requirements import Problems, halved_between_levels, none
 
 if TYPE_CHECKING:
     from spleenseg.config import Config, ModelConfig
 
 PREFIX = "Tensorflow"
-
-
-def halved_between_levels(config: ModelConfig) -> int:
-    """Return by what an image side must be divisible if each of `num_layers` levels halves the one before."""
-    return int(2 ** (config.num_layers - 1))
 
 
 @dataclass(frozen=True)
@@ -28,12 +24,14 @@ class Architecture:
         paper: where it is described.
         module: the module whose `features(x, config)` builds it.
         stride: what both image sides must be divisible by, from the model section.
+        requires: what else is impossible in a model section, as pairs of key and problem.
     """
 
     name: str
     paper: str
     module: str
     stride: Callable[[ModelConfig], int]
+    requires: Callable[[ModelConfig], Problems] = none
 
 
 ARCHITECTURES = (
@@ -73,18 +71,22 @@ def check(config: Config) -> None:
     """Check what of the model section only the registry knows, before any work starts.
 
     Raises:
-        UserError: an unknown model, or a size it cannot work at; it names file, section, key and line.
+        UserError: an unknown model, or a size or settings it cannot work at; it names file, section, key and line.
     """
     try:
         architecture = resolve(config.model.model)
     except UserError as error:
         raise config.error("model", "model", str(error)) from None
-    for key, problem in indivisible(architecture, config.model):
+    for key, problem in problems(architecture, config.model):
         raise config.error("model", key, problem)
 
 
-def indivisible(architecture: Architecture, model: ModelConfig) -> list[tuple[str, str]]:
-    """Return the sides that the architecture cannot halve often enough: pairs of key and problem."""
+def problems(architecture: Architecture, model: ModelConfig) -> Problems:
+    """Return why the architecture cannot be built from a model section: pairs of key and problem."""
+    return architecture.requires(model) or _indivisible(architecture, model)
+
+
+def _indivisible(architecture: Architecture, model: ModelConfig) -> Problems:
     stride = architecture.stride(model)
     sides = {"image_width": model.image_width, "image_height": model.image_height}
     return [
