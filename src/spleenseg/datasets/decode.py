@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,18 @@ _FORMATS = ("JPEG", "PNG", "BMP", "TIFF")
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 _BITS_PER_SAMPLE = 258  # TIFF tag
 _PNG_DEPTH_AT = 24  # byte of the IHDR chunk that holds the bits of a sample
+_DAMAGE = (  # what Pillow raises at damaged files
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
@@ -67,7 +80,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except FileNotFoundError as error:
         raise UserError(f"image {path} does not exist") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except _DAMAGE as error:
         raise UserError(_reason(Path(path), error)) from error
 
 
@@ -75,7 +88,7 @@ def _reason(path: Path, error: Exception) -> str:
     if path.is_file() and path.stat().st_size == 0:
         return f"image {path} is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
-        return f"image {path} is not a JPEG, PNG, BMP or TIFF picture"
+        return f"image {path} is no readable JPEG, PNG, BMP or TIFF picture"
     if isinstance(error, Image.DecompressionBombError):
         return f"image {path} is too large to be a slice: {error}"
     return f"image {path} is damaged or cut short: {error}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from spleenseg.progress import SILENT, Reporter
+from spleenseg.progress import SILENT, Reporter, Task
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,14 +30,17 @@ def in_threads(
     """Return ``[work(item) for item in items]``, computed by threads (for work that releases the GIL).
 
     Raises:
-        Exception: what `work` raised first; work not yet begun is dropped.
+        Exception: what `work` raised at the first item that failed; work not yet begun is dropped.
     """
     with ThreadPoolExecutor(thread_count(threads)) as pool, reporter.task(title, len(items)) as task:
         futures = [pool.submit(work, item) for item in items]
         try:
-            for future in as_completed(futures):
-                future.result()
-                task.advance()
+            return [_counted(future, task) for future in futures]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-        return [future.result() for future in futures]
+
+
+def _counted(future: Future[Result], task: Task) -> Result:
+    result = future.result()
+    task.advance()
+    return result

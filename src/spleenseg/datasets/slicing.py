@@ -46,9 +46,10 @@ def slice_scan(scan: Scan, source: Path, split: str, dataset: Path, request: Req
     if strict:
         _refuse_unnamed(scan, np.flatnonzero(voxels), request)
     grey_of_label = _mask_values(request)
-    for z, (hu, truth) in enumerate(zip(volume.array, labels, strict=True)):
+    shown = apply_window(volume.array, request.window_hu)
+    for z, (grey, truth) in enumerate(zip(shown, labels, strict=True)):
         name = slice_name(scan.case, z)
-        _write_png(dataset / split / "images" / name, apply_window(hu, request.window_hu), request.display)
+        _write_png(dataset / split / "images" / name, grey, request.display)
         _write_png(dataset / split / "masks" / name, grey_of_label[truth], request.display)
     counts = {name: int(voxels[value]) for name, value in request.labels.items()}
     return _record(scan, volume, source, split, counts)
