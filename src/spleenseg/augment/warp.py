@@ -46,15 +46,27 @@ def warp(image: Image, mask: Mask, geometry: Geometry, border: Border = "constan
 
 
 def _resampled(image: Image, to_x: Plane, to_y: Plane, mode: int) -> Image:
-    """Read an image bilinearly, channel by channel; one that repeats the first, as in grey images, is shared."""
-    first, other = (_SCRATCH.get(name, image.shape[:2], image.dtype) for name in ("first", "other"))
-    cv2.extractChannel(image, 0, first)
-    moved = [cv2.remap(first, to_x, to_y, cv2.INTER_LINEAR, borderMode=mode)]
-    for channel in range(1, image.shape[2]):
-        cv2.extractChannel(image, channel, other)
-        repeats = cv2.norm(first, other, cv2.NORM_INF) == 0.0
-        moved.append(moved[0] if repeats else cv2.remap(other, to_x, to_y, cv2.INTER_LINEAR, borderMode=mode))
-    return np.asarray(cv2.merge(moved)).reshape(image.shape)
+    """Read an image bilinearly, four channels at a time: OpenCV is far quicker with four than with two or three."""
+    height, width, channels = image.shape
+    if channels in (1, 4):
+        return np.asarray(cv2.remap(image, to_x, to_y, cv2.INTER_LINEAR, borderMode=mode)).reshape(image.shape)
+    four, moved = (_SCRATCH.get(name, (height, width, 4), image.dtype) for name in ("four", "moved"))
+    result = np.empty_like(image)
+    for first in range(0, channels, 4):
+        count = min(4, channels - first)
+        _copy_channels(image, four, first, 0, count)
+        cv2.remap(four, to_x, to_y, cv2.INTER_LINEAR, dst=moved, borderMode=mode)
+        _copy_channels(moved, result, 0, first, count)
+    return result
+
+
+def _copy_channels(source: Image, target: Image, first: int, at: int, count: int) -> None:
+    """Put channels `first`, `first` + 1, ... of `source` into `target` from channel `at` on."""
+    if count == 3 and {source.shape[2], target.shape[2]} == {3, 4}:  # the common case has a quicker way
+        cv2.cvtColor(source, cv2.COLOR_BGR2BGRA if target.shape[2] == 4 else cv2.COLOR_BGRA2BGR, dst=target)
+        return
+    pairs = [place for step in range(count) for place in (first + step, at + step)]
+    cv2.mixChannels([source], [target], pairs)
 
 
 class Scratch(threading.local):
