@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from spleenseg.phantom.filling import fill_hollow
+from spleenseg.phantom.filling import paint_hollow
 from spleenseg.phantom.grid import Array, Region
 from spleenseg.phantom.shapes import chain, intersect, noise
 from spleenseg.phantom.stage import Stage
@@ -95,12 +95,12 @@ def paint_bowel(stage: Stage) -> None:
     abdomen = stage.trunk.abdomen[at.box]
     free = [Tissue.VISCERAL_FAT]
     colon = intersect(4, build_colon(at, stage.traits, stage.streams["colon"]), abdomen - 2)
-    stage.fill(Tissue.GUT_WALL, colon, at, free)
     rng = stage.streams["colon contents"]
-    fill_hollow(stage, colon - 2.5, at, rng, gas=float(rng.beta(1.5, 2.5)), uneven=9, stool=True)
+    gas = float(rng.beta(1.5, 2.5))
+    paint_hollow(stage, colon, at, rng, over=free, wall=2.5, gas=gas, uneven=9, stool=True)
     room = intersect(4, small_bowel_room(at, abdomen), -colon - 2)
     loops = build_small_bowel(at, room, stage.traits, stage.streams["small bowel"])
-    stage.fill(Tissue.GUT_WALL, loops, at, free)
-    fill_hollow(stage, loops - 2.6, at, stage.streams["small bowel contents"], gas=0.08, uneven=14)
+    rng = stage.streams["small bowel contents"]
+    paint_hollow(stage, loops, at, rng, over=free, wall=2.6, gas=0.08, uneven=14)
     strings = np.minimum(mesenteric_vessels(at, stage.streams["mesentery"]), abdomen - 7)
     stage.fill(Tissue.SMALL_VESSEL, strings, at, free)

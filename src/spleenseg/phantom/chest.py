@@ -52,11 +52,11 @@ def paint_chest(stage: Stage) -> None:
     above = -trunk.abdomen - _PLEURA
     middle = _mediastinum(trunk, traits)
     stage.fill(Tissue.VISCERAL_FAT, intersect(3, trunk.wall - 1, above, middle), trunk.region)
-    lung = intersect(3, trunk.wall - 1, above, -middle)
+    lung = intersect(8, trunk.wall, above + 1, -middle)
     stage.fill(Tissue.LUNG, lung, trunk.region)
     rng = stage.streams["lung"]
     lines = np.hypot(noise(rng, stage.grid.shape, 12), noise(rng, stage.grid.shape, 12))
-    stage.fill(Tissue.LUNG_VESSEL, np.minimum(1.5 - 8.5 * lines, lung - 2), trunk.region)
+    stage.fill(Tissue.LUNG_VESSEL, np.minimum(2.2 - 8.5 * lines, lung - 2), trunk.region)
     _paint_heart(stage)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,38 +13,43 @@ from spleenseg.phantom.stage import Stage
 from spleenseg.phantom.tissues import Tissue
 
 
-def fill_hollow(
+def paint_hollow(
     stage: Stage,
-    lumen: Array,
+    shape: Array,
     at: Region,
     rng: np.random.Generator,
-    gas: float,
     *,
+    over: Iterable[Tissue],
+    wall: float,
+    gas: float,
     uneven: float = 0.0,
     stool: bool = False,
 ) -> None:
-    """Fill a lumen whose wall has been painted.
+    """Paint a hollow organ and what it holds; hollow organs painted before keep what they hold.
 
     Args:
-        stage: the patient; `traits.oral_contrast` says whether some of the fluid is bright.
-        lumen: the inside, in the box.
+        stage: the patient; `traits.oral_contrast` says whether some of the contents is bright.
+        shape: the organ with its wall, in the box.
         at: the box.
         rng: where the contents are drawn from.
+        over: the tissues the organ is painted over.
+        wall: thickness of the wall, in mm.
         gas: about which share of the lumen is gas.
         uneven: by how many mm the level of the gas differs from loop to loop.
         stool: whether it holds stool instead of fluid.
     """
+    lumen = shape - np.float32(wall)
     inside = lumen > 0
-    if not inside.any():
-        return
-    wall = [Tissue.GUT_WALL]
-    stage.fill(Tissue.STOOL if stool else Tissue.FLUID, lumen, at, wall)
-    if stage.traits.oral_contrast:
-        settled = _level(at, inside, rng.uniform(-0.5, 0.7)) + (5 + uneven) * noise(rng, at.x.shape, 40)
-        stage.fill(Tissue.CONTRAST, np.minimum(lumen + 3, at.y - settled), at, [Tissue.FLUID, Tissue.STOOL])
-    level = _level(at, inside, gas) + uneven * noise(rng, at.x.shape, 70)
-    pocket = np.minimum(lumen + 3, level - at.y)
-    stage.fill(Tissue.GAS, pocket, at, [Tissue.FLUID, Tissue.STOOL, Tissue.CONTRAST])
+    stage.fill(Tissue.WET_WALL, shape, at, over)
+    if inside.any():
+        stage.fill(Tissue.WET_LUMEN, lumen, at, [Tissue.WET_WALL])
+        level = _level(at, inside, gas) + uneven * noise(rng, at.x.shape, 70)
+        stage.fill(Tissue.GAS, np.minimum(lumen + 3, level - at.y), at, [Tissue.WET_LUMEN])
+        if stage.traits.oral_contrast:
+            settled = _level(at, inside, rng.uniform(-0.5, 0.7)) + (5 + uneven) * noise(rng, at.x.shape, 40)
+            stage.fill(Tissue.CONTRAST, np.minimum(lumen + 3, at.y - settled), at, [Tissue.WET_LUMEN])
+        stage.fill(Tissue.STOOL if stool else Tissue.FLUID, lumen + 1, at, [Tissue.WET_LUMEN])
+    stage.fill(Tissue.GUT_WALL, shape + 1, at, [Tissue.WET_WALL])
 
 
 def _level(at: Region, inside: NDArray[np.bool_], share: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spleenseg.phantom.filling import fill_hollow
+from spleenseg.phantom.filling import paint_hollow
 from spleenseg.phantom.grid import Array, Region
 from spleenseg.phantom.shapes import chain, intersect, noise
 from spleenseg.phantom.stage import SOFT, Placed, Stage
@@ -60,11 +60,10 @@ def paint_foregut(stage: Stage, rough: Placed, at: Region, neighbours: list[Plac
     others = [-stage.on(other, at) - 0.4 for other in neighbours]
     stomach = intersect(5, rough.shape, stage.trunk.abdomen[at.box] - 1.5, *others)
     rng = stage.streams["stomach contents"]
-    stage.fill(Tissue.GUT_WALL, stomach, at, SOFT)
-    wall = rng.uniform(3.5, 6.5) - 1.5 * stage.traits.filling
-    fill_hollow(stage, stomach - wall, at, rng, gas=0.15 + 0.35 * stage.traits.filling)
+    wall, gas = rng.uniform(3.5, 6.5) - 1.5 * stage.traits.filling, 0.15 + 0.35 * stage.traits.filling
+    paint_hollow(stage, stomach, at, rng, over=SOFT, wall=wall, gas=gas)
     middle = stage.at((-90, -130, -110), (115, 20, 400))
     tubes = np.maximum(build_duodenum(middle, stage.streams["duodenum"]), oesophagus(middle))
-    stage.fill(Tissue.GUT_WALL, tubes, middle, [Tissue.VISCERAL_FAT])
-    fill_hollow(stage, tubes - 3.5, middle, stage.streams["duodenum contents"], gas=0.1)
-    stage.fill(Tissue.PANCREAS, build_pancreas(middle, stage.streams["pancreas"]), middle, [Tissue.VISCERAL_FAT])
+    fat, rng = [Tissue.VISCERAL_FAT], stage.streams["duodenum contents"]
+    paint_hollow(stage, tubes, middle, rng, over=fat, wall=3.5, gas=0.1)
+    stage.fill(Tissue.PANCREAS, build_pancreas(middle, stage.streams["pancreas"]), middle, fat)

@@ -45,6 +45,8 @@ class Tissue(IntEnum):
     DISC = auto()
     CANAL = auto()
     CARTILAGE = auto()
+    WET_WALL = auto()  # marks of a hollow organ while it is being painted
+    WET_LUMEN = auto()
 
 
 @dataclass(frozen=True)
@@ -84,15 +86,21 @@ _BY_PHASE = {  # native, arterial, portal venous
     Tissue.CAVA: (41, 75, 145),
     Tissue.PORTAL_VEIN: (41, 120, 168),
     Tissue.SMALL_VESSEL: (40, 130, 140),
-    Tissue.LIVER: (58, 68, 110),
-    Tissue.SPLEEN: (49, 128, 121),
+    Tissue.LIVER: (57, 70, 111),
+    Tissue.SPLEEN: (50, 124, 116),
     Tissue.CORTEX: (34, 185, 188),
     Tissue.MEDULLA: (31, 75, 168),
     Tissue.PANCREAS: (41, 104, 96),
     Tissue.GUT_WALL: (42, 72, 88),
 }
 _PHASE_COLUMN = {"native": 0, "arterial": 1, "portal venous": 2}
-_GRAIN_OF = {Tissue.MUSCLE: (9, 7), Tissue.PANCREAS: (9, 6), Tissue.LUNG_VESSEL: (30, 20), Tissue.LIVER: (3, 3)}
+_GRAIN_OF = {
+    Tissue.MUSCLE: (9, 7),
+    Tissue.PANCREAS: (9, 6),
+    Tissue.LUNG_VESSEL: (30, 20),
+    Tissue.LIVER: (4, 4),
+    Tissue.SPLEEN: (4, 4),
+}
 _ENHANCED_TOGETHER = (Tissue.BLOOD, Tissue.AORTA, Tissue.CAVA, Tissue.PORTAL_VEIN, Tissue.SMALL_VESSEL)
 
 
@@ -104,7 +112,7 @@ def looks(traits: Traits, rng: np.random.Generator) -> dict[Tissue, Look]:
     for tissue, means in _BY_PHASE.items():
         native, mean = means[0], float(means[column])
         grain, clouds = _GRAIN_OF.get(tissue, (3, 3))
-        moved = native + strength * (mean - native) + float(rng.normal(0, 2.5))
+        moved = native + strength * (mean - native) + float(rng.normal(0, 4))
         result[tissue] = Look(moved, grain, clouds)
     liver = result[Tissue.LIVER]
     result[Tissue.LIVER] = Look(liver.mean - traits.steatosis, liver.grain, liver.clouds)
@@ -117,5 +125,7 @@ def looks(traits: Traits, rng: np.random.Generator) -> dict[Tissue, Look]:
 
 def tables(look: dict[Tissue, Look]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return mean, grain and clouds as tables indexed by tissue."""
-    rows = np.array([(look[t].mean, look[t].grain, look[t].clouds) for t in Tissue], np.float32)
+    plain = Look(0)
+    every = (look.get(tissue, plain) for tissue in Tissue)
+    rows = np.array([(one.mean, one.grain, one.clouds) for one in every], np.float32)
     return rows[:, 0], rows[:, 1], rows[:, 2]

@@ -55,12 +55,14 @@ def build_trunk(grid: Grid, traits: Traits, streams: Streams) -> Trunk:
     muscle = wall + thickness
     fat = _fat_thickness(region, angle, grid, traits, streams)
     skin = intersect(30, muscle + fat, _back(traits) - flat_y)
+    beside_spine = np.hypot(region.x, region.y - 22) - np.float32(32)
+    below = _below_diaphragm(region, wall, angle, traits)
     return Trunk(
         region=region,
-        wall=wall,
+        wall=intersect(10, wall, beside_spine),
         muscle=intersect(8, muscle, skin - 3),
         skin=skin,
-        abdomen=_below_diaphragm(region, wall, angle, traits),
+        abdomen=np.minimum(below, beside_spine + 3),
         round=angle,
         thickness=thickness,
     )
