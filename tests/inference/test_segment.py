@@ -373,6 +373,16 @@ def test_several_labels_are_one_row_each(tmp_path):
         assert float(row["volume_ml"]) == pytest.approx((found == value).sum() * volume.voxel_ml, abs=1e-3)
 
 
+def test_an_organ_alone_keeps_the_value_its_dataset_gave_it(tmp_path):
+    run = brightness_run(tmp_path / "run", [0.5], SPLEEN.model_copy(update={"labels": {"liver": 6}}))
+    hu = blocks((2, 32, 16))
+    volume = write_scan(tmp_path / "a.nii.gz", hu)
+    summary = segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    labels = read_labels(tmp_path / "out" / "a.nii.gz", like=volume)
+    np.testing.assert_array_equal(labels, truth(hu) * 6)
+    assert summary.scans[0].volumes_ml == {"liver": pytest.approx(truth(hu).sum() * volume.voxel_ml, abs=1e-3)}
+
+
 def test_scans_are_found_by_file_folder_and_pattern_each_once(tmp_path, monkeypatch):
     for name in ("b.nii.gz", "a.nii", "c.NII.GZ"):
         (tmp_path / name).write_bytes(b"")

@@ -130,7 +130,7 @@ def _evaluated(config: Config, section: str, trained: Trained, slices: SliceSet,
     from spleenseg.evaluation.passes import predict_all
 
     found = predict_all(trained, slices, config.infer.threshold, reporter)
-    names = label_names(slices.expectation.labels, trained.config.model.num_classes)
+    names = _names(slices, trained.config.model.num_classes)
     by_slice = tuple(slice_rows(slices.files, found, names))
     by_case = tuple(case_rows(slices.files, found, names, slices.manifest, reporter))
     run = RunFolder.of(config)
@@ -139,6 +139,12 @@ def _evaluated(config: Config, section: str, trained: Trained, slices: SliceSet,
     write_slices(run.root / "slices.csv", by_slice)
     labels = tuple(_summary(name, by_case, by_slice) for name in names)
     return Evaluation(section, run, found.figures, by_case, by_slice, labels)
+
+
+def _names(slices: SliceSet, classes: int) -> dict[str, int]:
+    """Return label name -> value in a `SliceSet`, where an organ alone is always 1."""
+    names = label_names(slices.expectation.labels, classes)
+    return names if classes > 1 else dict.fromkeys(names, 1)
 
 
 def _summary(label: str, cases: Sequence[CaseRow], slices: Sequence[SliceRow]) -> LabelSummary:

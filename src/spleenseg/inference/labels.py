@@ -34,11 +34,14 @@ def organ_probability(probabilities: Floats) -> Floats:
 
 
 def label_names(known: Mapping[str, int], classes: int) -> dict[str, int]:
-    """Return label name -> value for every label a network knows but the background.
+    """Return label name -> value in label maps for every label a network knows but the background.
 
     Args:
-        known: the names that a manifest records; a label that is missing is called by its number.
+        known: the names and values that a manifest records. One organ alone may have any value; of several
+            labels one that is missing here is called by its number.
         classes: `[model] num_classes`.
     """
+    if classes == 1:
+        return dict(known) if len(known) == 1 else {"organ": 1}
     names = {value: name for name, value in known.items()}
-    return {names.get(value, f"label {value}"): value for value in range(1, max(2, classes))}
+    return {names.get(value, f"label {value}"): value for value in range(1, classes)}

@@ -48,7 +48,7 @@ class Predictor:
 
     @property
     def names(self) -> dict[str, int]:
-        """Label name -> value for every label the model knows but the background."""
+        """Label name -> value in label maps, for every label the model knows but the background."""
         return label_names(self.expectation.labels, self.config.model.num_classes)
 
     def probabilities(self, pictures: Iterable[Pixels]) -> Iterator[Floats]:
@@ -68,8 +68,15 @@ class Predictor:
                 yield at_size(found, (picture.shape[0], picture.shape[1]))
 
     def labels(self, probabilities: Floats) -> Pixels:
-        """Decide the label of every pixel, uint8 [...] from [..., K]."""
+        """Decide the label of every pixel, uint8 [...] from [..., K]; an organ alone is 1."""
         return labels_of(probabilities, self.threshold)
+
+    def values(self, labels: Pixels) -> Pixels:
+        """Return labels as label maps hold them: an organ alone has the value its dataset gave it."""
+        if self.config.model.num_classes > 1:
+            return labels
+        (value,) = self.names.values()
+        return labels * np.uint8(value)
 
     def _fitted(self, picture: Pixels) -> Pixels:
         if self.expectation.context == 0:

@@ -20,7 +20,7 @@ class Prediction:
     """What a model found in a scan.
 
     Attributes:
-        labels: uint8 [z, y, x], 0 for the background.
+        labels: uint8 [z, y, x], values as `Predictor.names` says, 0 for the background.
         probability: float32 [z, y, x], that a voxel is any label but the background; None unless asked for.
     """
 
@@ -51,7 +51,7 @@ def predict_slices(
     mirrored = predictor.expectation.display == "reference"
     for z, found in enumerate(predictor.probabilities(shown_slices(hu, predictor.expectation))):
         upright = found[:, ::-1] if mirrored else found
-        labels[z] = predictor.labels(upright)
+        labels[z] = predictor.values(predictor.labels(upright))
         if probability is not None:
             probability[z] = organ_probability(upright)
         advance()
