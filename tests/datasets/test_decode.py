@@ -92,12 +92,12 @@ def test_a_file_cut_short_anywhere_is_an_error_or_still_complete(tmp_path: Path,
     path = save(tmp_path / f"a.{suffix}", Image.fromarray(rng.integers(0, 255, (24, 40), dtype=np.uint8)))
     whole, data = read_image(path), path.read_bytes()
     lengths = range(0, len(data), 13)
-    errors = [str(error) for length in lengths if (error := reading_of_the_first(length, path, data, whole))]
+    errors = [str(error) for length in lengths if (error := error_of_the_first(length, path, data, whole))]
     assert all(path.name in error for error in errors)
     assert len(errors) > 0.95 * len(lengths)
 
 
-def reading_of_the_first(length: int, path: Path, data: bytes, whole: np.ndarray) -> UserError | None:
+def error_of_the_first(length: int, path: Path, data: bytes, whole: np.ndarray) -> UserError | None:
     path.write_bytes(data[:length])
     try:
         assert np.array_equal(read_image(path), whole), f"{length} of {len(data)} bytes: wrong pixels"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
 
 from pydantic import ValidationError
 
-from spleenseg import __version__
 from spleenseg.datasets.manifest import (
     MANIFEST_NAME,
     UNFINISHED_NAME,
@@ -185,7 +185,7 @@ def _done_cases(dataset: Path) -> dict[str, CaseRecord]:
 
 def _finish(dataset: Path, source: MsdSource, request: Request) -> Manifest:
     manifest = Manifest(
-        created_by=f"spleenseg {__version__}",
+        created_by=f"spleenseg {version('spleenseg')}",
         source=source.folder.resolve().name,
         cases=dict(sorted(_done_cases(dataset).items())),
         **request.model_dump(exclude={"cases"}),
