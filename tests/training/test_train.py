@@ -12,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from spleenseg.config import load_config
+from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
 from spleenseg.models.run_folder import load_trained
 from spleenseg.progress import Silent
@@ -82,6 +85,22 @@ def test_every_validation_slice_is_seen_once_and_as_it_is(project: Project) -> N
     config = project()
     runs = [train(config, overrides=["train.epochs=1", f"train.batch_size={size}"]) for size in (2, 2)]
     assert runs[0].best["val_loss"] == pytest.approx(runs[1].best["val_loss"], rel=1e-5)
+
+
+def test_validation_figures_are_those_of_all_slices_together(project: Project) -> None:
+    """Not of the last batch alone, nor a mean of batches: the first slices hold the organ, the last are empty."""
+    config = project()
+    empty = sorted((config.parent / "data" / "valid" / "masks").glob("*.png"))[2:]
+    for path in empty:
+        Image.fromarray(np.zeros((32, 32), np.uint8)).save(path)
+    result = train(config, overrides=["train.epochs=3", "train.steps_per_epoch=10"])
+    valid = SliceSet.from_config(load_config(config), "eval")
+    images = np.stack([valid.image(index) for index in range(len(valid))]).astype(np.float32)
+    truth = np.stack([valid.labels(index) for index in range(len(valid))]) > 0
+    found = load_trained(config.parent).model.predict_on_batch(images)[..., 0] >= 0.5
+    dice = 2 * (truth & found).sum() / (truth.sum() + found.sum())
+    assert result.best["val_dice_coef"] == pytest.approx(dice, abs=1e-3)
+    assert result.best["val_binary_accuracy"] == pytest.approx((truth == found).mean(), abs=1e-3)
 
 
 def test_a_patient_in_two_splits_is_a_warning_and_recorded(project: Project) -> None:

@@ -15,6 +15,21 @@ from spleenseg.training.precision import resolve_precision
 from spleenseg.training.registry import metric_names
 
 
+class _EpochModel(keras.Model):  # type: ignore[misc]
+    """A model whose figures run on from batch to batch until `begin_epoch`.
+
+    Keras 3.15 resets them inside `train_on_batch` and `test_on_batch`, so that a log would tell of the last batch
+    alone.
+    """
+
+    def begin_epoch(self) -> None:
+        """Start counting anew."""
+        super().reset_metrics()
+
+    def reset_metrics(self) -> None:
+        """Keep counting: only `begin_epoch` starts anew."""
+
+
 @dataclass(frozen=True)
 class Learner:
     """A network and what trains it: two Keras models over the same weights.
@@ -45,7 +60,8 @@ def build(config: Config) -> Learner:
     section = config.model
     network = build_model(section, resolve_precision(config.train.precision))
     metrics = build_metrics(metric_names(config), section.num_classes, section.final_activation)
-    model = logits_model(network)
+    view = logits_model(network)
+    model = _EpochModel(view.input, view.output, name=view.name)
     model.compile(
         optimizer=_optimizer(config),
         loss=build_loss(section.loss, section.final_activation),

@@ -82,7 +82,7 @@ class Trainer:
     def _run_epoch(self, task: Task, request: StopRequest) -> None:
         started = time.perf_counter()
         if self.state.step == 0:
-            self.learner.model.reset_metrics()
+            self.learner.model.begin_epoch()
         logs = self._train_steps(task, request)
         figures = {**logs, **self._validate(), "learning_rate": self.state.learning_rate}
         figures["seconds"] = round(time.perf_counter() - started, 3)
@@ -114,7 +114,7 @@ class Trainer:
         return logs
 
     def _validate(self) -> dict[str, float]:
-        self.learner.model.reset_metrics()
+        self.learner.model.begin_epoch()
         logs: dict[str, float] = {}
         for batch in self.feed.validation():
             logs = _floats(self.learner.model.test_on_batch(batch.images, batch.targets, return_dict=True))
