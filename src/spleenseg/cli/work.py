@@ -30,14 +30,14 @@ def train(
 def evaluate(
     config: ConfigFile,
     overrides: Set = None,
+    section: Annotated[str | None, typer.Option(help="train, eval or test (default: the config's).")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Evaluate the best weights per case: evaluation.csv and cases.csv."""
-    from spleenseg.config import load_config
     from spleenseg.evaluation.evaluate import evaluate as run
 
     reporter = terminal(quiet)
-    result = run(load_config(config, overrides or ()), reporter=reporter)
+    result = run(config, overrides=overrides or (), section=section, reporter=reporter)
     reporter.say(result.summary())
 
 
@@ -46,12 +46,19 @@ def infer(
     overrides: Set = None,
     overlay_style: Annotated[str | None, typer.Option(help="off, contour or fill (default: the config's).")] = None,
     tiled: Annotated[bool, typer.Option("--tiled", help="Cut large images into tiles ([tiledinfer]).")] = False,
+    resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
     """Predict masks and overlays for the images of a folder, at their own size."""
-    from spleenseg.config import load_config
     from spleenseg.inference.images import infer as run
 
     reporter = terminal(quiet)
-    result = run(load_config(config, overrides or ()), overlay_style=overlay_style, tiled=tiled, reporter=reporter)
+    result = run(
+        config,
+        overrides=overrides or (),
+        overlay_style=overlay_style,
+        tiled=tiled,
+        resume=resume,
+        reporter=reporter,
+    )
     reporter.say(result.summary())

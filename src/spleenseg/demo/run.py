@@ -35,7 +35,7 @@ class DemoSize:
         settings: "section.key=value" over the demonstration's config.
     """
 
-    cases: int = 20
+    cases: int = 24
     unlabelled: int = 3
     pixels: int = 128
     settings: tuple[str, ...] = ()
