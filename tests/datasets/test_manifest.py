@@ -41,6 +41,17 @@ def test_the_manifest_is_found_from_every_folder_of_the_dataset(tmp_path: Path, 
     assert find_manifest(tmp_path / place) == MANIFEST
 
 
+def test_the_manifest_is_found_through_links_in_both_directions(tmp_path: Path) -> None:
+    dataset, disk = tmp_path / "dataset", tmp_path / "disk"
+    (disk / "train" / "images").mkdir(parents=True)
+    dataset.mkdir()
+    MANIFEST.write(dataset)
+    (dataset / "train").symlink_to(disk / "train")
+    assert find_manifest(dataset / "train" / "images") == MANIFEST
+    (tmp_path / "pictures").symlink_to(dataset)
+    assert find_manifest(tmp_path / "pictures") == MANIFEST
+
+
 def test_a_folder_without_manifest_has_none(tmp_path: Path) -> None:
     assert find_manifest(tmp_path / "train" / "images") is None
 

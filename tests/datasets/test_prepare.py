@@ -17,6 +17,7 @@ from spleenseg.datasets.folders import list_pairs
 from spleenseg.datasets.manifest import find_manifest
 from spleenseg.datasets.prepare import parse_labels, prepare
 from spleenseg.datasets.slices import SliceSet
+from spleenseg.datasets.statistics import stats
 from spleenseg.errors import UserError
 from spleenseg.files import sha256
 from spleenseg.volumes import apply_window, read_labels, read_volume
@@ -279,3 +280,16 @@ def test_splits_prepared_differently_are_refused(make_cohort, make_config, tmp_p
     config = make_config(f'eval.image_datapath="{folder}/images"', f'eval.mask_datapath="{folder}/masks"')
     with pytest.raises(UserError, match=r"\[eval\] image_datapath .*HU 0 to 255.*\[train\] shows HU -160 to 240"):
         check_sections(config, ("train", "eval"))
+
+
+def test_a_real_scan_keeps_its_spleen_of_69_ml(real_data: Path, tmp_path: Path) -> None:
+    for kind, file in (("imagesTr", "ct.nii.gz"), ("labelsTr", "labels.nii.gz")):
+        (tmp_path / "source" / kind).mkdir(parents=True)
+        for name in "abc":
+            (tmp_path / "source" / kind / f"{name}.nii.gz").symlink_to(real_data / "amos-0001" / file)
+    prepare(tmp_path / "source", tmp_path / "dataset", labels={"spleen": 1})
+    for row in stats(tmp_path / "dataset").rows():
+        assert (row["slices"], row["slices_with_organ"]) == (11, 7)
+        assert row["organ_ml"] == pytest.approx(69, rel=0.01)
+    (mask,) = (tmp_path / "dataset").rglob("masks/10010_a.png")
+    assert np.flatnonzero(pixels(mask).any(axis=0)).min() > 768 / 2  # the spleen: patient's left, viewer's right

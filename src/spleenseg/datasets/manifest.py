@@ -165,14 +165,19 @@ def find_manifest(folder: Path) -> Manifest | None:
     Raises:
         UserError: the manifest is damaged or of a newer version, or `prepare` has not finished the dataset.
     """
-    folder = Path(folder).resolve()
-    for root in (folder, *folder.parents[:2]):
+    for root in _roots(Path(folder)):
         manifest = read_manifest(root / MANIFEST_NAME)
         if manifest is not None:
             return manifest
         if (root / UNFINISHED_NAME).is_dir():
             raise UserError(f"dataset {root} is not finished; run `spleenseg prepare` on it again with --resume")
     return None
+
+
+def _roots(folder: Path) -> dict[Path, None]:
+    """Folders that may be the dataset's: as written, and as links lead to them."""
+    places = (folder.absolute(), folder.resolve())
+    return dict.fromkeys(root for place in places for root in (place, *place.parents[:2]))
 
 
 def read_manifest(path: Path) -> Manifest | None:
