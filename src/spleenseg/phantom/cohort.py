@@ -24,7 +24,7 @@ NOTICE = (
     "not images of people and not evidence about patients"
 )
 _SETTINGS = "phantom.json"
-_MOST_THREADS = 4  # a patient of 512 x 512 x 90 takes about 0.5 GB while it is made
+_MOST_THREADS = 4  # a patient of 512 x 512 x 90 takes about 0.3 GB while it is made
 _LABELLED, _UNLABELLED = 0, 1
 _FLIPS = ((True, True), (False, True), (False, False))  # stored as RAS, LAS or LPS
 
