@@ -75,6 +75,7 @@ def test_every_file_lies_where_the_contract_says(make_config: MakeConfig) -> Non
         "history.json",
         "evaluation.csv",
         "cases.csv",
+        "slices.csv",
         "report.html",
         "run.json",
     }

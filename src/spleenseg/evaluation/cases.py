@@ -48,8 +48,8 @@ class SliceRow:
     truth_pixels: int
     pred_pixels: int
     false_positive_pixels: int
-    dice: float | None
-    iou: float | None
+    dice: float
+    iou: float
     sensitivity: float | None
     precision: float | None
 
@@ -69,8 +69,8 @@ def _slice_row(file: SliceFile, label: str, truth: npt.NDArray[np.bool_], found:
         case=file.case,
         index=file.index,
         label=label,
-        truth_pixels=counts.tp + counts.fn,
-        pred_pixels=counts.tp + counts.fp,
+        truth_pixels=counts.truth,
+        pred_pixels=counts.pred,
         false_positive_pixels=counts.fp,
         dice=dice(counts),
         iou=iou(counts),

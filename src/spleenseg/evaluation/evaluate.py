@@ -15,6 +15,7 @@ from spleenseg.inference.labels import label_names
 from spleenseg.metrics import Summary, summarize
 from spleenseg.models.run_folder import RunFolder, Trained, load_trained
 from spleenseg.progress import SILENT, Reporter
+from spleenseg.training.preflight import check
 
 
 @dataclass(frozen=True)
@@ -23,33 +24,33 @@ class LabelSummary:
 
     Attributes:
         label: its name.
-        positive: Dice over the cases whose truth has the label: the headline. None if there is none.
+        positive: Dice over the cases whose truth has the label: the headline (n = 0: there is none).
         every: Dice over all cases (a case rightly without the label scores 1).
         worst: the case of the lowest Dice among those with the label, else among all.
-        slices: Dice over the slices whose truth has the label; None if there is none.
+        slices: Dice over the slices whose truth has the label.
         empty_slices: slices whose truth has not.
         false_positive_pixels: predicted pixels on those.
     """
 
     label: str
-    positive: Summary | None
+    positive: Summary
     every: Summary
     worst: CaseRow
-    slices: Summary | None
+    slices: Summary
     empty_slices: int
     false_positive_pixels: int
 
     def line(self) -> str:
         """Say it in one line, the mean and the worst case by name."""
         every = f"{self.every.mean:.4f} over all {self.every.n}"
-        if self.positive is None:
+        if self.positive.n == 0:
             return f"{self.label}: in no case of the truth; Dice {every}"
         worst = f"worst {self.worst.metrics.dice:.4f} in {self.worst.case}"
         return f"{self.label}: mean Dice {self.positive.mean:.4f} over {_cases(self.positive.n)} ({worst}); {every}"
 
     def slice_line(self) -> str:
         """Say in one line what single slices show."""
-        mean = f"mean slice Dice {self.slices.mean:.4f} over {self.slices.n} slices; " if self.slices else ""
+        mean = f"mean slice Dice {self.slices.mean:.4f} over {self.slices.n} slices; " if self.slices.n else ""
         return f"{self.label}: {mean}{self.false_positive_pixels} false pixels on {self.empty_slices} slices without it"
 
 
@@ -76,7 +77,7 @@ class Evaluation:
     @property
     def mean_dice(self) -> float | None:
         """Mean Dice over the cases with truth, then over labels; None if no case has any."""
-        means = [label.positive.mean for label in self.labels if label.positive]
+        means = [label.positive.mean for label in self.labels if label.positive.mean is not None]
         return fmean(means) if means else None
 
     def headline(self) -> str:
@@ -120,6 +121,7 @@ def evaluate(
     for line in config.warnings:
         reporter.warn(line)
     section = section or config.model.evaluation
+    check(config, (section,))
     slices = SliceSet.from_config(config, section, reporter)
     trained = load_trained(config, reporter)
     _warn_of_other_slices(trained, slices, section, reporter)
@@ -136,7 +138,7 @@ def _evaluated(config: Config, section: str, trained: Trained, slices: SliceSet,
     run = RunFolder.of(config)
     write_figures(run.evaluation_csv, found.figures)
     write_cases(run.cases_csv, by_case)
-    write_slices(run.root / "slices.csv", by_slice)
+    write_slices(run.slices_csv, by_slice)
     labels = tuple(_summary(name, by_case, by_slice) for name in names)
     return Evaluation(section, run, found.figures, by_case, by_slice, labels)
 
@@ -151,21 +153,16 @@ def _summary(label: str, cases: Sequence[CaseRow], slices: Sequence[SliceRow]) -
     own = [row for row in cases if row.label == label]
     positive = [row for row in own if row.has_truth]
     seen = [row for row in slices if row.label == label]
-    filled = [row.dice for row in seen if row.truth_pixels and row.dice is not None]
     empty = [row for row in seen if not row.truth_pixels]
     return LabelSummary(
         label=label,
-        positive=_dice(positive) if positive else None,
-        every=_dice(own),
+        positive=summarize(row.metrics.dice for row in positive),
+        every=summarize(row.metrics.dice for row in own),
         worst=min(positive or own, key=lambda row: row.metrics.dice),
-        slices=summarize(filled) if filled else None,
+        slices=summarize(row.dice for row in seen if row.truth_pixels),
         empty_slices=len(empty),
         false_positive_pixels=sum(row.pred_pixels for row in empty),
     )
-
-
-def _dice(rows: Sequence[CaseRow]) -> Summary:
-    return summarize([row.metrics.dice for row in rows])
 
 
 def _cases(count: int) -> str:
@@ -173,7 +170,7 @@ def _cases(count: int) -> str:
 
 
 def _warn_of_other_slices(trained: Trained, slices: SliceSet, section: str, reporter: Reporter) -> None:
-    for key in ("window_hu", "display", "labels"):
+    for key in ("window_hu", "display"):
         wanted, given = getattr(trained.expectation, key), getattr(slices.expectation, key)
         if wanted != given:
             reporter.warn(f"the network was trained with {key} {wanted}, [{section}] has {given}: expect poor figures")

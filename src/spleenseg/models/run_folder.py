@@ -136,6 +136,11 @@ class RunFolder:
         return self.root / "cases.csv"
 
     @property
+    def slices_csv(self) -> Path:
+        """Figures by slice of `evaluate`."""
+        return self.root / "slices.csv"
+
+    @property
     def report(self) -> Path:
         """The page people read."""
         return self.root / "report.html"
@@ -154,6 +159,7 @@ class RunFolder:
             self.history,
             self.evaluation_csv,
             self.cases_csv,
+            self.slices_csv,
             self.report,
             self.manifest,
         )
