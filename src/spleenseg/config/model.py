@@ -24,6 +24,7 @@ Anything = Annotated[Any, kinds.anything()]
 _SWIN = ("SwinUNet",)
 _TRANS = ("TransUNet",)
 _SHARP = ("SharpUNet",)
+_OWN_LEVELS = ("EfficientUNet",)
 _UNREAD = "nothing here reads it; it is known from files made for the reference"
 
 
@@ -45,7 +46,9 @@ class ModelConfig(Section):
         REQUIRED, "1: organ or not; K > 1: labels 0..K-1, 0 is background."
     )
     base_filters: Count = key(16, "Filters of the first level; doubled at every level below.")
-    num_layers: Annotated[int, kinds.whole(1, 12)] = key(6, "Levels of the network, counting the bottom one.")
+    num_layers: Annotated[int, kinds.whole(1, 12)] = key(
+        6, "Levels of the network, counting the bottom one.", unread_by=_OWN_LEVELS
+    )
     base_kernels: Pair = key((3, 3), "Kernel of the first level; two smaller per level, at least 3.")
     dilation: Pair = key((1, 1), "Dilation of the first level; one smaller per level, at least 1.")
     dropout_rate: Annotated[float, kinds.fraction_below_one()] = key(

@@ -118,6 +118,14 @@ def convolution_pair(x: Tensor, level: Level, config: ModelConfig, name: str) ->
     return convolution(x, level, config, f"{name}_conv2")
 
 
+def conv_norm_act_pair(x: Tensor, level: Level, config: ModelConfig, name: str) -> Tensor:
+    """Apply convolution, normalisation, activation twice at one level, dropout between."""
+    shape: dict[str, Any] = {"kernel": level.kernel, "dilation": level.dilation}
+    x = conv_norm_act(x, level.filters, config, f"{name}_conv1", **shape)
+    x = dropout(x, level.dropout, config, f"{name}_dropout")
+    return conv_norm_act(x, level.filters, config, f"{name}_conv2", **shape)
+
+
 def doubled(x: Tensor, filters: int, name: str) -> Tensor:
     """Double height and width with a learned 2x2 transposed convolution."""
     return layers.Conv2DTranspose(filters, 2, strides=2, padding="same", name=name)(x)

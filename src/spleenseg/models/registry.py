@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spleenseg.errors import UserError, did_you_mean
-from spleenseg.models.requirements import Problems, halved_between_levels, none
+from spleenseg.models.requirements import Problems, halved_between_levels, halved_five_times, none
 
 if TYPE_CHECKING:
     from spleenseg.config import Config, ModelConfig
@@ -40,6 +40,12 @@ ARCHITECTURES = (
         paper="Ronneberger et al. 2015, U-Net, arXiv:1505.04597",
         module="spleenseg.models.unet",
         stride=halved_between_levels,
+    ),
+    Architecture(
+        name="TensorflowEfficientUNet",
+        paper="Tan & Le 2019, EfficientNet, arXiv:1905.11946, as the encoder of a U-Net",
+        module="spleenseg.models.efficient_unet",
+        stride=halved_five_times,
     ),
 )
 

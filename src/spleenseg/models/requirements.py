@@ -18,3 +18,8 @@ def none(config: ModelConfig) -> Problems:
 def halved_between_levels(config: ModelConfig) -> int:
     """Return by what an image side must be divisible if each of `num_layers` levels halves the one before."""
     return int(2 ** (config.num_layers - 1))
+
+
+def halved_five_times(config: ModelConfig) -> int:
+    """Return by what an image side must be divisible for an encoder made to classify photographs."""
+    return 32
