@@ -99,6 +99,8 @@ KEYS: dict[str, dict[str, object]] = {
         "distortion": False,
         "policy": "reference",
     },
+    "compose": {"angle": (-15, 15), "scale": (0.8, 1.25), "slope": (-0.1, 0.1)},
+    "intensity": {"hu_shift": (-15, 15), "noise_hu": (0, 20)},
     "deformation": {"alpha": 1300, "sigmoid": 8, "amplitude": None},
     "distortion": {"gaussian_filter_rsigma": 40, "gaussian_filter_sigma": 0.5, "distortions": (0.02,)},
     "sharpening": {"k": 1.0},

@@ -1,11 +1,12 @@
-"""[generator], [augmentor] and the sections of the single operations: how training slices are varied."""
+"""[generator], [augmentor], its policies and the sections of single operations: how training slices are varied."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from spleenseg.config import kinds
-from spleenseg.config.section import Flag, Folder, Section, key
+from spleenseg.config.section import Flag, Folder, Section, Share, key
 
 Numbers = tuple[float, ...]
 Positive = Annotated[float, kinds.positive()]
@@ -14,6 +15,15 @@ Centers = Annotated[
     tuple[tuple[float, float], ...],
     kinds.listed(kinds.pair(kinds.number(0, 1), "(0.5, 0.5)"), "[(0.5, 0.5)]", low=1),
 ]
+
+
+Range = tuple[float, float]
+Shears = Annotated[Numbers, kinds.listed(kinds.number(-1, 1), "[0.1]")]
+
+
+def _by_policy(reference: Any, otherwise: Any) -> Callable[[dict[str, Any]], Any]:
+    """Return a default that is the reference's under its policy, and what suits CT under the others."""
+    return lambda before: reference if before["policy"] == "reference" else otherwise
 
 
 class GeneratorConfig(Section):
@@ -27,29 +37,115 @@ class GeneratorConfig(Section):
 
 
 class AugmentorConfig(Section):
-    """Which operations vary a slice and its mask."""
+    """Which operations vary a slice and its mask; the defaults of some switches follow the policy."""
 
     policy: Annotated[str, kinds.one_of("reference", "compose", "strong")] = key(
         "reference",
-        "reference: one operation per sample; compose: several at once; strong: with intensities.",
+        "reference: one operation per sample; compose: several at once, see [compose]; "
+        "strong: with [intensity] too and never mirrored left-right (recommended).",
     )
-    hflip: Flag = key(True, "Mirror left and right (the spleen is on one side: better off for CT).")
-    vflip: Flag = key(True, "Mirror top and bottom.")
-    rotation: Flag = key(True, "Rotate by one of `angles`.")
+    border: Annotated[str, kinds.one_of("constant", "edge")] = key(
+        "constant", "What lies outside the slice. constant: the window's floor; edge: its outermost pixels."
+    )
+    hflip: Flag = key(
+        _by_policy(True, False), "Mirror left and right (the spleen is on one side: better off; `strong` never does)."
+    )
+    vflip: Flag = key(_by_policy(True, False), "Mirror top and bottom.")
+    rotation: Flag = key(True, "Rotate by one of `angles` (reference), or within [compose] angle.")
     angles: Annotated[Numbers, kinds.listed(kinds.number(-360, 360), "[5, 10, 350, 355]")] = key(
-        (90, 180, 270), "Angles in degrees, anticlockwise."
+        (90, 180, 270), "Angles in degrees, anticlockwise; the policy reference draws one of them."
     )
     shrinks: Annotated[Numbers, kinds.listed(kinds.positive(at_most=10), "[0.8]")] = key(
-        (0.8,), "Factors of size: below 1 shrinks, above 1 enlarges."
+        (0.8,), "Factors of size: below 1 shrinks, above 1 zooms and crops; empty: never, under every policy."
     )
-    shears: Annotated[Numbers, kinds.listed(kinds.number(-1, 1), "[0.1]")] = key((), "Shears, as a slope.")
-    deformation: Flag = key(False, "Elastic deformation, see [deformation].")
-    distortion: Flag = key(False, "Smooth distortion, see [distortion].")
+    shears: Shears = key(
+        _by_policy((), (0.1,)), "Vertical shears (columns slide), as a slope; empty: never, under every policy."
+    )
+    horizontal_shears: Shears = key(
+        _by_policy((), (0.1,)), "Horizontal shears (rows slide), as a slope; empty: never, under every policy."
+    )
+    deformation: Flag = key(_by_policy(False, True), "Elastic deformation, see [deformation].")
+    distortion: Flag = key(_by_policy(False, True), "Smooth distortion, see [distortion].")
     sharpening: Flag = key(False, "Sharpen, see [sharpening].")
     brightening: Flag = key(False, "Change brightness and contrast, see [brightening].")
     barrdistortion: Flag = key(False, "Barrel distortion, see [barrdistortion].")
     pincdistortion: Flag = key(False, "Pincushion distortion, see [pincdistortion].")
     transformer: Flag = key(False, "Transform.", unused="nothing here reads it; the operations are named above")
+
+
+def _chance(default: float, operation: str) -> Any:
+    return key(default, f"Probability of {operation}.")
+
+
+class ComposeConfig(Section):
+    """How often and how far the operations that [augmentor] switches on are drawn by `compose` and `strong`.
+
+    What is not here (deformation, distortion, barrel, ...) is as strong as its own section says.
+    """
+
+    hflip_probability: Share = _chance(0.5, "mirroring left and right")
+    vflip_probability: Share = _chance(0.5, "mirroring top and bottom")
+    rotation_probability: Share = _chance(0.5, "rotating")
+    scaling_probability: Share = _chance(0.5, "changing the size")
+    shear_probability: Share = _chance(0.3, "shearing")
+    deformation_probability: Share = _chance(0.3, "elastic deformation")
+    distortion_probability: Share = _chance(0.3, "smooth distortion")
+    barrdistortion_probability: Share = _chance(0.2, "barrel distortion")
+    pincdistortion_probability: Share = _chance(0.2, "pincushion distortion")
+    sharpening_probability: Share = _chance(0.2, "sharpening")
+    brightening_probability: Share = _chance(0.2, "brightening")
+    angle: Annotated[Range, kinds.span(kinds.number(-360, 360), "(-15, 15)")] = key(
+        (-15, 15), "Range of the rotation in degrees, anticlockwise."
+    )
+    scale: Annotated[Range, kinds.span(kinds.positive(at_most=10), "(0.8, 1.25)")] = key(
+        (0.8, 1.25), "Range of the factor of size, drawn evenly on a logarithmic scale."
+    )
+    slope: Annotated[Range, kinds.span(kinds.number(-0.9, 0.9), "(-0.1, 0.1)")] = key(
+        (-0.1, 0.1), "Range of the shear's slope, drawn for each direction that is switched on."
+    )
+
+
+class IntensityConfig(Section):
+    """Grey-value operations of the policy `strong`: what differs between scanners, protocols and windows.
+
+    Each has a probability and a range; (0, 0) or a factor range of (1, 1) changes nothing.
+    """
+
+    hu_probability: Share = _chance(0.3, "shifting and scaling the HU")
+    hu_shift: Annotated[Range, kinds.span(kinds.number(-100, 100), "(-15, 15)")] = key(
+        (-15, 15), "Range of the shift in HU."
+    )
+    hu_scale: Annotated[Range, kinds.span(kinds.number(0.8, 1.25), "(0.95, 1.05)")] = key(
+        (0.95, 1.05), "Range of the factor of the HU; water stays at 0."
+    )
+    bias_probability: Share = _chance(0.15, "a slow change of brightness across the slice (beam hardening, cupping)")
+    bias_strength: Annotated[Range, kinds.span(kinds.number(0, 0.1), "(0, 0.02)")] = key(
+        (0, 0.02), "Range of its largest value, as a share of the attenuation: 0.01 moves water by 10 HU."
+    )
+    low_resolution_probability: Share = _chance(0.15, "simulated low resolution")
+    resolution: Annotated[Range, kinds.span(kinds.positive(at_most=1), "(0.5, 1)")] = key(
+        (0.5, 1.0), "Range of the resolution's factor."
+    )
+    blur_probability: Share = _chance(0.15, "blurring")
+    blur_sigma: Annotated[Range, kinds.span(kinds.number(0, 20), "(0.3, 1)")] = key(
+        (0.3, 1.0), "Range of the Gaussian's standard deviation in pixels."
+    )
+    noise_probability: Share = _chance(0.2, "Gaussian noise")
+    noise_hu: Annotated[Range, kinds.span(kinds.number(0, 200), "(0, 20)")] = key(
+        (0, 20), "Range of the noise's standard deviation in HU."
+    )
+    window_probability: Share = _chance(0.2, "moving both ends of the window")
+    window_hu: Annotated[Range, kinds.span(kinds.number(-200, 200), "(-20, 20)")] = key(
+        (-20, 20), "Range by which each end moves, in HU."
+    )
+    contrast_probability: Share = _chance(0.2, "changing the contrast about the mean")
+    contrast_factor: Annotated[Range, kinds.span(kinds.positive(at_most=10), "(0.8, 1.25)")] = key(
+        (0.8, 1.25), "Range of the contrast's factor."
+    )
+    gamma_probability: Share = _chance(0.2, "a gamma curve")
+    gamma_exponent: Annotated[Range, kinds.span(kinds.positive(at_most=10), "(0.7, 1.5)")] = key(
+        (0.7, 1.5), "Range of the exponent, drawn evenly on a logarithmic scale."
+    )
 
 
 class DeformationConfig(Section):

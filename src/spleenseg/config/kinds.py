@@ -161,6 +161,16 @@ def pair(item: Kind, example: str) -> Kind:
     return listed(item, example, 2, 2)
 
 
+def span(item: Kind, example: str) -> Kind:
+    """A range: its lowest and its highest value, which may be the same; kept as a tuple."""
+
+    def convert(value: object) -> tuple[Any, ...]:
+        low, high = listed(item, example, 2, 2).convert(value)
+        return tuple(_check((low, high), low <= high))
+
+    return Kind(f"a range (lowest, highest), both {item.accepts}, such as {example}", convert)
+
+
 def optional(kind: Kind) -> Kind:
     """What `kind` takes, or None."""
     return Kind(f"{kind.accepts}, or None", lambda value: None if value is None else kind.convert(value))

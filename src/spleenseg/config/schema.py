@@ -13,9 +13,11 @@ from spleenseg.config.augmentation import (
     AugmentorConfig,
     BarrDistortionConfig,
     BrighteningConfig,
+    ComposeConfig,
     DeformationConfig,
     DistortionConfig,
     GeneratorConfig,
+    IntensityConfig,
     PincDistortionConfig,
     SharpeningConfig,
 )
@@ -72,6 +74,8 @@ class Config(BaseModel):
     mask: MaskConfig
     generator: GeneratorConfig
     augmentor: AugmentorConfig
+    compose: ComposeConfig
+    intensity: IntensityConfig
     deformation: DeformationConfig
     distortion: DistortionConfig
     sharpening: SharpeningConfig
