@@ -78,9 +78,7 @@ def test_another_spacing_is_refused(scan: Volume, save: Save) -> None:
 def test_rounding_of_an_affine_is_tolerated(scan: Volume, save: Save) -> None:
     affine = AFFINE + np.random.default_rng(0).uniform(-1e-3, 1e-3, (4, 4))
     affine[3] = (0, 0, 0, 1)
-    assert np.array_equal(
-        read_labels(save(LABELS, affine, name="labels.nii.gz"), scan), LABELS.transpose(2, 1, 0)
-    )
+    assert np.array_equal(read_labels(save(LABELS, affine, name="labels.nii.gz"), scan), LABELS.transpose(2, 1, 0))
 
 
 def test_labels_in_another_axis_order_land_on_the_same_voxels(scan: Volume, save: Save) -> None:

@@ -21,9 +21,7 @@ AXIS_ORDERS = [
 ]  # fmt: skip
 
 
-def affine_of(
-    codes: tuple[str, ...], zooms: tuple[float, float, float] = (0.7, 0.9, 2.5)
-) -> NDArray[np.float64]:
+def affine_of(codes: tuple[str, ...], zooms: tuple[float, float, float] = (0.7, 0.9, 2.5)) -> NDArray[np.float64]:
     turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt(codes), [[0, 1], [1, 1], [2, 1]])
     affine = np.zeros((4, 4))
     for axis, (world, sign) in enumerate(turn):

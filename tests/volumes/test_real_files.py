@@ -12,9 +12,7 @@ from spleenseg.errors import UserError
 from spleenseg.volumes import read_labels, read_volume, write_labels
 
 
-def test_the_amos_slab_holds_69_ml_of_spleen_on_the_left_and_returns_bit_exact(
-    real_data: Path, tmp_path: Path
-) -> None:
+def test_the_amos_slab_holds_69_ml_of_spleen_on_the_left_and_returns_bit_exact(real_data: Path, tmp_path: Path) -> None:
     folder = real_data / "amos-0001"
     volume = read_volume(folder / "ct.nii.gz", modality="CT")
     labels = read_labels(folder / "labels.nii.gz", volume)

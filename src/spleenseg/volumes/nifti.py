@@ -95,9 +95,7 @@ def read_stored(path: Path) -> StoredImage:
     else:
         data = np.frombuffer(content, np.uint8)
         if len(data) < size:
-            raise UserError(
-                f"{path}: truncated: {len(data)} of {size} bytes; copy or download the file again"
-            )
+            raise UserError(f"{path}: truncated: {len(data)} of {size} bytes; copy or download the file again")
     values: NDArray[np.generic] = np.ndarray(shape, dtype, data.data, offset, order="F")
     return StoredImage(values, slope, inter, affine)
 
@@ -180,9 +178,7 @@ def _as_int16(image: StoredImage, path: Path) -> NDArray[np.int16]:
     for k in range(image.values.shape[2]):
         values = image.scaled(k)
         if not np.isfinite(values).all():
-            raise UserError(
-                f"{path}: holds values that are no numbers (NaN or infinity); write it without them"
-            )
+            raise UserError(f"{path}: holds values that are no numbers (NaN or infinity); write it without them")
         rounded = np.rint(values)
         _require_int16(rounded, path)
         result[:, :, k] = rounded

@@ -38,9 +38,7 @@ class AxisMap:
         x, y, z = (stored[axis] for axis in self.axes)
         return z, y, x
 
-    def canonical_affine(
-        self, affine: NDArray[np.float64], stored_shape: tuple[int, int, int]
-    ) -> NDArray[np.float64]:
+    def canonical_affine(self, affine: NDArray[np.float64], stored_shape: tuple[int, int, int]) -> NDArray[np.float64]:
         """Return the affine of voxel (x, y, z, 1), given that of voxel (i, j, k, 1); both to RAS mm."""
         voxel = np.zeros((4, 4))
         voxel[3, 3] = 1

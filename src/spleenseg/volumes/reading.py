@@ -25,9 +25,7 @@ class Format:
     read: Callable[[Path, str | None], Volume]
 
 
-FORMATS = (
-    Format("NIfTI (.nii, .nii.gz)", lambda path: path.name.lower().endswith(nifti.SUFFIXES), nifti.read),
-)
+FORMATS = (Format("NIfTI (.nii, .nii.gz)", lambda path: path.name.lower().endswith(nifti.SUFFIXES), nifti.read),)
 
 
 def read_volume(path: Path | str, modality: str | None = None) -> Volume:
@@ -91,9 +89,7 @@ def _require_same_grid(grid: StoredGrid, like: Volume, path: Path) -> None:
 def _corner_distance(a: NDArray[np.float64], b: NDArray[np.float64], shape: tuple[int, ...]) -> float:
     """Return how far apart two affines put the corner voxels of a [z, y, x] grid, at most, in mm."""
     z, y, x = shape
-    corners = np.array(
-        [(i, j, k, 1) for i in (0, x - 1) for j in (0, y - 1) for k in (0, z - 1)], dtype=float
-    )
+    corners = np.array([(i, j, k, 1) for i in (0, x - 1) for j in (0, y - 1) for k in (0, z - 1)], dtype=float)
     return float(np.linalg.norm((corners @ (a - b).T)[:, :3], axis=1).max())
 
 
