@@ -216,8 +216,11 @@ def test_slices_are_put_together_by_number_not_by_the_order_of_names(tmp_path):
 
 
 def test_slices_without_the_organ_count_false_pixels_and_not_in_the_slice_mean(tmp_path):
-    (label,) = evaluate(project(tmp_path, two_cases())).labels
+    result = evaluate(project(tmp_path, two_cases()))
+    (label,) = result.labels
     assert label.slices.n == 4
+    assert result.headline() == f"{label.label}: mean Dice 0.8333 over all 2 cases (worst 0.6667 in b)"
+    assert "mean slice Dice 0.7500 over 4 slices with it; 64 false pixels on 4 slices" in result.summary()
     assert label.slices.mean == pytest.approx((1 + 1 + 1 + 0) / 4)
     assert (label.empty_slices, label.false_positive_pixels) == (4, 64)
     table = {(row["case"], row["index"]): row for row in rows(tmp_path / "slices.csv")}
@@ -235,7 +238,8 @@ def test_the_headline_is_the_mean_over_cases_with_truth_beside_the_mean_over_all
     assert result.mean_dice == label.positive.mean == pytest.approx((1 + b) / 2)
     assert label.every.mean == pytest.approx((1 + b + 1 + 0) / 4)
     assert label.worst.case == "b"
-    assert "mean Dice 0.8333 over 2 cases (worst 0.6667 in b); 0.6667 over all 4" in result.headline()
+    line = "spleen: mean Dice 0.8333 over 2 cases with it (worst 0.6667 in b); 0.6667 over all 4 cases"
+    assert result.headline() == line.replace("spleen", label.label)
     assert "loss" in result.summary()
     assert str(tmp_path / "cases.csv") in result.summary()
 

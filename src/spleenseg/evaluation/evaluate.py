@@ -42,16 +42,23 @@ class LabelSummary:
 
     def line(self) -> str:
         """Say it in one line, the mean and the worst case by name."""
-        every = f"{self.every.mean:.4f} over all {self.every.n}"
+        every = f"{self.every.mean:.4f} over all {_cases(self.every.n)}"
         if self.positive.n == 0:
             return f"{self.label}: in no case of the truth; Dice {every}"
         worst = f"worst {self.worst.metrics.dice:.4f} in {self.worst.case}"
-        return f"{self.label}: mean Dice {self.positive.mean:.4f} over {_cases(self.positive.n)} ({worst}); {every}"
+        if self.positive.n == self.every.n:
+            return f"{self.label}: mean Dice {every} ({worst})"
+        mean = f"mean Dice {self.positive.mean:.4f} over {_cases(self.positive.n)} with it"
+        return f"{self.label}: {mean} ({worst}); {every}"
 
     def slice_line(self) -> str:
         """Say in one line what single slices show."""
-        mean = f"mean slice Dice {self.slices.mean:.4f} over {self.slices.n} slices; " if self.slices.n else ""
-        return f"{self.label}: {mean}{self.false_positive_pixels} false pixels on {self.empty_slices} slices without it"
+        parts = []
+        if self.slices.n:
+            parts.append(f"mean slice Dice {self.slices.mean:.4f} over {self.slices.n} slices with it")
+        if self.empty_slices:
+            parts.append(f"{self.false_positive_pixels} false pixels on {self.empty_slices} slices without it")
+        return f"{self.label}: " + "; ".join(parts)
 
 
 @dataclass(frozen=True)
