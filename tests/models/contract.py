@@ -78,6 +78,9 @@ def _image(config: Config, count: int = 1) -> np.ndarray:
     return np.random.default_rng(7).integers(0, 256, shape).astype(np.float32)
 
 
+_USUAL: dict[type, tuple[Config, Any]] = {}
+
+
 class Contract:
     """Inherit, give `name` and `parameters`, and the architecture is tested.
 
@@ -85,12 +88,13 @@ class Contract:
         name: its name in the config.
         narrow: keys of the model section that keep it small.
         overfit: keys of the model section for the test that learns two slices by heart, and what makes it learn.
-        steps, rate: how long and how fast it learns them.
+        size, steps, rate: how large they are, how long and how fast it learns them.
     """
 
     name: str
     narrow: ClassVar[dict[str, object]] = {}
     overfit: ClassVar[dict[str, object]] = {"base_filters": 8, "num_layers": 4}
+    size = 128
     steps = 400
     rate = 2e-3
 
@@ -102,6 +106,12 @@ class Contract:
         keras.utils.set_random_seed(3)
         config = make_config(**{"model": self.name, **self.narrow, **model})
         return config, build_model(config.model)
+
+    def usual(self, make_config: MakeConfig) -> tuple[Config, Any]:
+        """Return the narrow network that all tests share which leave it as it is."""
+        if type(self) not in _USUAL:
+            _USUAL[type(self)] = self.build(make_config)
+        return _USUAL[type(self)]
 
     @pytest.mark.parametrize(
         ("width", "height", "channels", "classes"), [(32, 32, 1, 1), (64, 32, 3, 3), (32, 64, 5, 1)]
@@ -139,14 +149,14 @@ class Contract:
             np.testing.assert_allclose(output.sum(axis=-1), 1, atol=1e-5)
 
     def test_ends_in_logits_and_then_probability(self, make_config: MakeConfig) -> None:
-        config, model = self.build(make_config)
+        config, model = self.usual(make_config)
         assert [layer.name for layer in model.layers[-2:]] == [LOGITS, PROBABILITY]
         image = _image(config)
         logits = np.asarray(logits_model(model)(image), np.float64)
         np.testing.assert_allclose(np.asarray(model(image)), 1 / (1 + np.exp(-logits)), atol=1e-6)
 
     def test_brings_the_input_to_one_exactly_once(self, make_config: MakeConfig) -> None:
-        config, model = self.build(make_config)
+        config, model = self.usual(make_config)
         plain = build_model(config.model.model_copy(update={"input_normalize": False}))
         plain.set_weights(model.get_weights())
         image = _image(config)
@@ -156,7 +166,7 @@ class Contract:
     def test_gradient_reaches_every_weight(self, make_config: MakeConfig, normalization: bool) -> None:
         config, model = self.build(make_config, normalization=normalization, activation="mish")
         learner = logits_model(model)
-        learner.compile(optimizer=keras.optimizers.SGD(1.0), loss=build_loss("bce_dice_loss"))
+        learner.compile(optimizer=keras.optimizers.SGD(1.0), loss=build_loss("bce_dice_loss"), run_eagerly=True)
         before = [keras.ops.convert_to_numpy(weight).copy() for weight in model.trainable_weights]
         image = _image(config, 2)
         learner.train_on_batch(image, (image > 128).astype(np.float32))
@@ -180,7 +190,7 @@ class Contract:
         }
         assert changed == set(KNOBS) & keys_with_effect(self.name)
 
-    @pytest.mark.parametrize("suffix", [".weights.h5", ".keras"])
+    @pytest.mark.parametrize("suffix", [".keras", pytest.param(".weights.h5", marks=pytest.mark.full)])
     def test_saving_and_loading_is_exact(self, make_config: MakeConfig, tmp_path: Path, suffix: str) -> None:
         config, model = self.build(make_config, normalization=True, dropout_rate=0.1)
         path = tmp_path / f"saved{suffix}"
@@ -191,18 +201,18 @@ class Contract:
         np.testing.assert_array_equal(np.asarray(model(image)), np.asarray(again(image)))
 
     def test_weights_do_not_depend_on_the_size(self, make_config: MakeConfig, tmp_path: Path) -> None:
-        config, model = self.build(make_config)
+        config, model = self.usual(make_config)
         model.save_weights(tmp_path / "saved.weights.h5")
         larger = build_model(config.model.model_copy(update={"image_width": 64}))
         load_weights(larger, tmp_path / "saved.weights.h5")
         for ours, theirs in zip(larger.get_weights(), model.get_weights(), strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
-    @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+    @pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=pytest.mark.full)])
     def test_reduced_precision_keeps_logits_and_weights_in_float32(
         self, make_config: MakeConfig, precision: str
     ) -> None:
-        config, exact = self.build(make_config)
+        config, exact = self.usual(make_config)
         model = build_model(config.model, precision)
         model.set_weights(exact.get_weights())
         image = _image(config)
@@ -217,11 +227,10 @@ class Contract:
     @pytest.mark.full
     def test_overfits_two_real_slices(self, make_config: MakeConfig, real_data: Path) -> None:
         keras.utils.set_random_seed(1)
-        size = 128
-        _, model = self.build(make_config, image_width=size, image_height=size, **self.overfit)
+        _, model = self.build(make_config, image_width=self.size, image_height=self.size, **self.overfit)
         learner = logits_model(model)
-        learner.compile(optimizer=keras.optimizers.Adam(self.rate), loss=build_loss("bce_dice_loss"))
-        images, masks = _two_slices(real_data, size)
+        learner.compile(optimizer=keras.optimizers.Adam(self.rate), loss=build_loss("bce_dice_loss"), jit_compile=False)
+        images, masks = _two_slices(real_data, self.size)
         dice = 0.0
         for step in range(1, self.steps + 1):
             learner.train_on_batch(images, masks)

@@ -39,6 +39,7 @@ def trunk_parameters(channels: int, size: str) -> int:
 class TestTensorflowEfficientUNet(Contract):
     name = "TensorflowEfficientUNet"
     overfit: ClassVar[dict[str, object]] = {"base_filters": 8, "normalization": True}
+    size = 64
 
     def parameters(self, config: Config) -> int:
         model = config.model

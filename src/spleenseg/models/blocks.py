@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Tensor = Any  # keras.KerasTensor, float [N, H, W, C]
 SEED = 137
+NORM_MOMENTUM = 0.9  # what is predicted with follows within tens of steps; Keras's 0.99 needs hundreds
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def conv_norm_act(
 def norm_act(x: Tensor, config: ModelConfig, name: str, activate: bool = True) -> Tensor:
     """Normalise if the config says so, then activate."""
     if config.normalization:
-        x = layers.BatchNormalization(name=f"{name}_norm")(x)
+        x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)
     return layers.Activation(config.activation, name=f"{name}_act")(x) if activate else x
 
 

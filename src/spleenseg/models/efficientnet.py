@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from keras import initializers, layers
 
-from spleenseg.models.blocks import Tensor
+from spleenseg.models.blocks import NORM_MOMENTUM, Tensor
 
 SCALES = {  # size: (times as wide, times as deep)
     "B0": (1.0, 1.0),
@@ -122,7 +122,7 @@ def _convolution(
 
 
 def _normalised(x: Tensor, name: str, activate: bool = True) -> Tensor:
-    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_bn")(x)
     return layers.Activation("silu", name=f"{name}_activation")(x) if activate else x
 
 
