@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from spleenseg.augment.compose import compose_policy, strong_policy
 from spleenseg.augment.fields import Shape
 from spleenseg.augment.reference import reference_policy
 from spleenseg.augment.transform import Transform
@@ -22,6 +23,9 @@ class Policy(Protocol):
     def draw(self, rng: np.random.Generator, shape: Shape) -> Transform:
         """Return the transform of one sample of `shape` (H, W), using no randomness but `rng`'s."""
 
+    def examples(self, rng: np.random.Generator) -> Iterator[Transform]:
+        """Yield one transform for each operation of the policy, alone and named, to be looked at."""
+
 
 class Unchanged:
     """The policy that leaves every pair as it is."""
@@ -30,8 +34,16 @@ class Unchanged:
         """Return the identity."""
         return Transform()
 
+    def examples(self, rng: np.random.Generator) -> Iterator[Transform]:
+        """Yield nothing: there is no operation."""
+        return iter(())
 
-POLICIES: dict[str, Callable[[Config], Policy]] = {"reference": reference_policy}
+
+POLICIES: dict[str, Callable[[Config], Policy]] = {
+    "reference": reference_policy,
+    "compose": compose_policy,
+    "strong": strong_policy,
+}
 
 
 def build_policy(config: Config) -> Policy:

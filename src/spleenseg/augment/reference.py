@@ -7,7 +7,7 @@ first, uniformly, and only it is computed. Its users get the same distribution, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import numpy as np
 from spleenseg.augment import geometry as geo
 from spleenseg.augment.fields import Distortion, Elastic, Field, Radial, Shape
 from spleenseg.augment.intensity import Brighten, Sharpen
+from spleenseg.augment.steps import draw_seed
 from spleenseg.augment.transform import Transform
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class Variant:
         """Return the transform of one sample."""
         if self.field is None:
             return self.transform
-        seed = int(rng.integers(2**63))
-        return Transform(self.transform.name, geo.displacement(self.field(seed)))
+        return replace(self.transform, geometry=geo.displacement(self.field(draw_seed(rng))))
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,10 @@ class ReferencePolicy:
         """Return the transform of one sample."""
         return self.variants[int(rng.integers(len(self.variants)))].draw(rng)
 
+    def examples(self, rng: np.random.Generator) -> Iterator[Transform]:
+        """Yield every variant but the original, once."""
+        return (variant.draw(rng) for variant in self.variants if variant.transform.name)
+
 
 def reference_policy(config: Config) -> ReferencePolicy:
     """Build the set of variants `[augmentor]` and its sections ask for, the original among them.
@@ -64,7 +68,14 @@ def reference_policy(config: Config) -> ReferencePolicy:
     Raises:
         UserError: a distortion so strong that it tears the picture.
     """
-    return ReferencePolicy(tuple(variant for group in _GROUPS for variant in group(config)))
+    border = config.augmentor.border
+    return ReferencePolicy(
+        tuple(
+            replace(variant, transform=replace(variant.transform, border=border))
+            for group in _GROUPS
+            for variant in group(config)
+        )
+    )
 
 
 def _fixed(name: str, geometry: geo.Geometry) -> Variant:
@@ -94,7 +105,7 @@ def _shrinks(config: Config) -> Iterator[Variant]:
 
 
 def _shears(config: Config) -> Iterator[Variant]:
-    """Vertical shears, and each of them flipped wherever flips are on."""
+    """Vertical shears as the reference's, then horizontal ones, and each of them flipped wherever flips are on."""
     flips = {"": geo.IDENTITY}
     if config.augmentor.hflip:
         flips["hflipped_"] = geo.hflip()
@@ -102,47 +113,77 @@ def _shears(config: Config) -> Iterator[Variant]:
         flips["vflipped_"] = geo.vflip()
     if config.augmentor.hflip and config.augmentor.vflip:
         flips["hvflipped_"] = geo.hflip().then(geo.vflip())
-    for value in config.augmentor.shears:
+    shears = {f"sheared_{_underscored(value)}_": geo.shear(vertical=value) for value in config.augmentor.shears}
+    for value in config.augmentor.horizontal_shears:
+        shears[f"sheared_horizontal_{_underscored(value)}_"] = geo.shear(horizontal=value)
+    for shear_name, shear in shears.items():
         for name, flip in flips.items():
-            yield _fixed(f"{name}sheared_{_underscored(value)}_", geo.shear(vertical=value).then(flip))
+            yield _fixed(f"{name}{shear_name}", shear.then(flip))
 
 
 def _deformations(config: Config) -> Iterator[Variant]:
     if config.augmentor.deformation:
-        section = config.deformation
-        for sigma in section.sigmoids or (section.sigmoid,):
-            amplitude = section.amplitude
-            if amplitude is None:
-                amplitude = elastic_amplitude(section.alpha, sigma)
-            name = f"deformed_alpha_{section.alpha:g}_sigmoid_{sigma:g}_"
-            yield Variant(Transform(name), partial(Elastic, amplitude, sigma))
+        for name, field in deformations(config).items():
+            yield Variant(Transform(name), field)
+
+
+def deformations(config: Config) -> dict[str, Callable[[int], Field]]:
+    """Return the elastic fields [deformation] asks for, by name, each made from a seed."""
+    section = config.deformation
+    fields: dict[str, Callable[[int], Field]] = {}
+    for sigma in section.sigmoids or (section.sigmoid,):
+        amplitude = section.amplitude
+        if amplitude is None:
+            amplitude = elastic_amplitude(section.alpha, sigma)
+        fields[f"deformed_alpha_{section.alpha:g}_sigmoid_{sigma:g}_"] = partial(Elastic, amplitude, sigma)
+    return fields
 
 
 def _distortions(config: Config) -> Iterator[Variant]:
     if config.augmentor.distortion:
-        sigma = config.distortion.gaussian_filter_rsigma
-        suffix = f"rsigma{sigma:g}_sigma{config.distortion.gaussian_filter_sigma:g}_"
-        for fraction in config.distortion.distortions:
-            yield Variant(Transform(f"distorted_{fraction:g}_{suffix}"), partial(Distortion, fraction, sigma))
+        for name, field in distortions(config).items():
+            yield Variant(Transform(name), field)
+
+
+def distortions(config: Config) -> dict[str, Callable[[int], Field]]:
+    """Return the smooth fields [distortion] asks for, by name, each made from a seed."""
+    sigma = config.distortion.gaussian_filter_rsigma
+    suffix = f"rsigma{sigma:g}_sigma{config.distortion.gaussian_filter_sigma:g}_"
+    return {
+        f"distorted_{fraction:g}_{suffix}": partial(Distortion, fraction, sigma)
+        for fraction in config.distortion.distortions
+    }
 
 
 def _barrels(config: Config) -> Iterator[Variant]:
     if config.augmentor.barrdistortion:
-        yield from _radials(config, "barrdistortion", config.barrdistortion)
+        yield from _radials(config, "barrdistortion")
 
 
 def _pincushions(config: Config) -> Iterator[Variant]:
     if config.augmentor.pincdistortion:
-        yield from _radials(config, "pincdistortion", config.pincdistortion)
+        yield from _radials(config, "pincdistortion")
 
 
-def _radials(config: Config, section: str, keys: BarrDistortionConfig) -> Iterator[Variant]:
-    """One variant for each centre, numbered from 101."""
+def _radials(config: Config, section: str) -> Iterator[Variant]:
+    for name, field in radials(config, section).items():
+        yield _fixed(name, geo.displacement(field))
+
+
+def radials(config: Config, section: str) -> dict[str, Field]:
+    """Return the barrel or pincushion field of each centre in `section`, by name, numbered from 101.
+
+    Raises:
+        UserError: a distortion so strong that it tears the picture.
+    """
+    keys: BarrDistortionConfig = getattr(config, section)
     if keys.amount <= -1:
         raise config.error(section, "amount", f"{keys.amount:g} tears the middle open; give one above -1")
-    for number, center in enumerate(keys.centers, start=101):
-        name = f"{section.removesuffix('ion')}ed_{number}_{keys.radius:g}_{keys.amount:g}_"
-        yield _fixed(name, geo.displacement(Radial(center, keys.radius, keys.amount)))
+    stem = section.removesuffix("ion")
+    return {
+        f"{stem}ed_{number}_{keys.radius:g}_{keys.amount:g}_": Radial(center, keys.radius, keys.amount)
+        for number, center in enumerate(keys.centers, start=101)
+    }
 
 
 def _intensities(config: Config) -> Iterator[Variant]:

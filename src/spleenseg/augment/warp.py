@@ -39,7 +39,7 @@ def warp(image: Image, mask: Mask, geometry: Geometry, border: Border = "constan
     if mirrors is not None:
         return _flipped(image, *mirrors), _flipped(mask, *mirrors)
     height, width = mask.shape
-    to_x, to_y = source_map(geometry, (height, width), _SCRATCH)
+    to_x, to_y = source_map(geometry, (height, width), SCRATCH)
     mode = _BORDERS[border]
     labels = cv2.remap(mask, to_x, to_y, cv2.INTER_NEAREST, borderMode=mode)
     return _resampled(image, to_x, to_y, mode), labels
@@ -50,7 +50,7 @@ def _resampled(image: Image, to_x: Plane, to_y: Plane, mode: int) -> Image:
     height, width, channels = image.shape
     if channels in (1, 4):
         return np.asarray(cv2.remap(image, to_x, to_y, cv2.INTER_LINEAR, borderMode=mode)).reshape(image.shape)
-    four, moved = (_SCRATCH.get(name, (height, width, 4), image.dtype) for name in ("four", "moved"))
+    four, moved = (SCRATCH.get(name, (height, width, 4), image.dtype) for name in ("four", "moved"))
     result = np.empty_like(image)
     for first in range(0, channels, 4):
         count = min(4, channels - first)
@@ -83,7 +83,7 @@ class Scratch(threading.local):
         return array
 
 
-_SCRATCH = Scratch()
+SCRATCH = Scratch()
 
 
 def source_map(geometry: Geometry, shape: Shape, scratch: Scratch | None = None) -> tuple[Plane, Plane]:

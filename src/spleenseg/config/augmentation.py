@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from spleenseg.config import kinds
 from spleenseg.config.section import Flag, Folder, Section, Share, key
@@ -44,7 +44,7 @@ class AugmentorConfig(Section):
         "reference: one operation per sample; compose: several at once, see [compose]; "
         "strong: with [intensity] too and never mirrored left-right (recommended).",
     )
-    border: Annotated[str, kinds.one_of("constant", "edge")] = key(
+    border: Annotated[Literal["constant", "edge"], kinds.one_of("constant", "edge")] = key(
         "constant", "What lies outside the slice. constant: the window's floor; edge: its outermost pixels."
     )
     hflip: Flag = key(
