@@ -69,8 +69,8 @@ class Blur:
         """Return the smoothed image."""
         if self.sigma <= 0.0:
             return image.copy()
-        side = 2 * math.ceil(3 * self.sigma) + 1
-        smooth = cv2.GaussianBlur(image, (side, side), self.sigma, borderType=cv2.BORDER_REPLICATE)
+        kernel = cv2.getGaussianKernel(2 * math.ceil(3 * self.sigma) + 1, self.sigma)
+        smooth = cv2.sepFilter2D(image, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
         return np.asarray(smooth).reshape(image.shape)
 
 
