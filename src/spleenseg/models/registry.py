@@ -42,6 +42,18 @@ ARCHITECTURES = (
         stride=halved_between_levels,
     ),
     Architecture(
+        name="TensorflowAttentionUNet",
+        paper="Oktay et al. 2018, Attention U-Net, arXiv:1804.03999",
+        module="spleenseg.models.attention_unet",
+        stride=halved_between_levels,
+    ),
+    Architecture(
+        name="TensorflowMultiResUNet",
+        paper="Ibtehaz & Rahman 2020, MultiResUNet, arXiv:1902.04049",
+        module="spleenseg.models.multires_unet",
+        stride=halved_between_levels,
+    ),
+    Architecture(
         name="TensorflowEfficientUNet",
         paper="Tan & Le 2019, EfficientNet, arXiv:1905.11946, as the encoder of a U-Net",
         module="spleenseg.models.efficient_unet",

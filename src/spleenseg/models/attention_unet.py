@@ -1,0 +1,63 @@
+"""TensorflowAttentionUNet: the Attention U-Net of Oktay et al. 2018 (arXiv:1804.03999).
+
+A U-Net whose skips pass a gate: features of the coarser level say where to look. As in the paper, the finest skip
+has no gate: its features say too little yet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keras import layers
+
+from spleenseg.models.blocks import Tensor, conv_norm_act_pair, doubled, enlarged, levels
+
+if TYPE_CHECKING:
+    from spleenseg.config import ModelConfig
+
+
+def features(x: Tensor, config: ModelConfig) -> Tensor:
+    """Contract to the coarsest level, expand back, joining what the gates let through.
+
+    Args:
+        x: [N, H, W, C], H and W divisible by 2 ** (num_layers - 1).
+        config: the model section.
+
+    Returns:
+        [N, H, W, base_filters]
+    """
+    *upper, bottom = levels(config, even_dropout=True)
+    skips = []
+    for level in upper:
+        x = conv_norm_act_pair(x, level, config, f"down{level.index}")
+        skips.append(x)
+        x = layers.MaxPooling2D(2, name=f"down{level.index}_pool")(x)
+    x = conv_norm_act_pair(x, bottom, config, "bottom")
+    for level, skip in zip(reversed(upper), reversed(skips), strict=True):
+        if level.index > 0:
+            skip = gated(skip, x, level.filters, f"gate{level.index}")
+        x = doubled(x, level.filters, f"up{level.index}_double")
+        x = layers.Concatenate(name=f"up{level.index}_join")([x, skip])
+        x = conv_norm_act_pair(x, level, config, f"up{level.index}")
+    return x
+
+
+def gated(skip: Tensor, signal: Tensor, filters: int, name: str) -> Tensor:
+    """Weigh each place of `skip` by its relevance to the gating signal (the paper's figure 2).
+
+    Args:
+        skip: x of the paper, [N, H, W, F].
+        signal: g, features of the level below, [N, H / 2, W / 2, any].
+        filters: F_int, in which both are compared.
+        name: of the gate.
+
+    Returns:
+        `skip` times a map of ONE channel between 0 and 1, the same for all of its channels.
+    """
+    seen = layers.Conv2D(filters, 2, strides=2, use_bias=False, kernel_initializer="he_normal", name=f"{name}_x")(skip)
+    wanted = layers.Conv2D(filters, 1, kernel_initializer="he_normal", name=f"{name}_g")(signal)
+    both = layers.Add(name=f"{name}_sum")([seen, wanted])
+    both = layers.Activation("relu", name=f"{name}_relu")(both)
+    psi = layers.Conv2D(1, 1, activation="sigmoid", name=f"{name}_psi")(both)
+    psi = enlarged(psi, 2, f"{name}_map")
+    return layers.Multiply(name=f"{name}_out")([skip, psi])
