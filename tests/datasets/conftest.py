@@ -28,6 +28,7 @@ num_classes = 1
 base_filters = 4
 num_layers = 3
 [dataset]
+stretch = True
 color_order = "rgb"
 [train]
 image_datapath = "data/train/images"

@@ -92,7 +92,7 @@ def brightness_run(
     **model: object,
 ) -> Path:
     """Make a run folder whose network labels pixels by their brightness; return it."""
-    extra = f"[dataset]\ncontext = {expectation.context}\n[train]\nsave_weights_only = True"
+    extra = f"[dataset]\ncontext = {expectation.context}\nstretch = True\n[train]\nsave_weights_only = True"
     config = write_config(root, extra, **model)
     network = build_model(config.model)
     set_brightness_weights(network, limits, tap, channel)

@@ -27,6 +27,7 @@ keras = pytest.importorskip("keras")
 SECTIONS = """
 [dataset]
 context = {context}
+stretch = True
 [train]
 save_weights_only = True
 [test]

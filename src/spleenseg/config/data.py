@@ -31,6 +31,7 @@ class DatasetConfig(Section):
     resize_interpolation: Annotated[str | None, kinds.optional(kinds.one_of(*INTERPOLATIONS, prefix="cv2."))] = key(
         None, "How images are resized; None: by area down, cubic up. Masks are never interpolated."
     )
+    stretch: Flag = key(False, "Let images of other proportions than the model's be stretched to its size.")
     context: Annotated[int, kinds.whole(0, 31)] = key(0, "Neighbouring slices on each side given to the network.")
     image_normalize: Flag = key(False, "Divide images by 255.", unused="`[model] input_normalize` does it")
     image_format: Anything = key("rgb", "Colour format of the images.", unused=_ANY_FORMAT)

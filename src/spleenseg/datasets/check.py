@@ -14,6 +14,7 @@ from spleenseg.datasets.manifest import Expectation, Manifest, find_manifest
 from spleenseg.errors import UserError
 
 _INFER = ("infer", "tiledinfer")
+_MOST_STRETCH = 0.02
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,26 @@ def _folder(config: Config, section: str, key: str) -> Path:
 def _check_headers(config: Config, section: str, file: SliceFile) -> None:
     with blaming(config, section, "images_dir" if section in _INFER else "image_datapath"):
         size = picture_size(file.image)
+        if section not in _INFER:
+            require_same_proportions(file, size, config)
     if file.mask is not None:
         with blaming(config, section, "mask_datapath"):
             require_same_size(file, size, picture_size(file.mask))
+
+
+def require_same_proportions(file: SliceFile, size: tuple[int, int], config: Config) -> None:
+    """Refuse an image of (height, width) `size` that the model's size would stretch, unless the config allows it.
+
+    Raises:
+        UserError: its proportions differ from the model's by more than 2 %.
+    """
+    model = config.model
+    stretched = size[1] * model.image_height / (size[0] * model.image_width)
+    if not config.dataset.stretch and abs(stretched - 1) > _MOST_STRETCH:
+        raise UserError(
+            f"image {file.image} is {size[1]}x{size[0]} pixels, which the model's {model.image_width}x"
+            f"{model.image_height} would stretch; give the model the same proportions, or set [dataset] stretch = True"
+        )
 
 
 @contextmanager

@@ -11,7 +11,6 @@ import numpy as np
 
 from spleenseg.config import Config, load_config
 from spleenseg.datasets.check import Section, read_section
-from spleenseg.datasets.check import check_sections
 from spleenseg.datasets.decode import read_image
 from spleenseg.datasets.fit import grey_of, without_repeats
 from spleenseg.datasets.folders import SliceFile
@@ -111,8 +110,6 @@ class _Job:
         """Look at everything that can be known to fail before a model is loaded."""
         section = read_section(config, "tiledinfer" if tiled and config.tiledinfer.images_dir else "infer")
         _refuse_shared_names(section.files)
-        if not tiled:
-            check_sections(config, ["infer"])
         masks, overlays = _folders(config, tiled)
         outputs = [masks, *([overlays] if overlays is not None and style != "off" else [])]
         images = section.files[0].image.parent
