@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,9 +24,13 @@ class Listener(Silent):
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.said: list[str] = []
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
 
 
 def test_width_and_height_are_not_swapped(save_pairs, make_config) -> None:
@@ -127,16 +133,54 @@ def test_a_damaged_file_is_an_error_on_loading_not_later(save_pairs, make_config
         SliceSet.from_config(make_config(), "train")
 
 
-def test_what_does_not_fit_in_memory_is_decoded_again_and_equal(save_pairs, make_config) -> None:
-    save_pairs([f"{10000 + z}_anna.png" for z in range(5)], image=np.arange(16 * 32 * 3).reshape(16, 32, 3) % 256)
+def test_what_does_not_fit_in_memory_is_memory_mapped_and_equal(save_pairs, make_config) -> None:
+    images, masks = save_pairs(
+        [f"{10000 + z}_anna.png" for z in range(5)], image=np.arange(16 * 32 * 3).reshape(16, 32, 3) % 256
+    )
     config, listener = make_config(), Listener()
     section = read_section(config, "train")
     whole = SliceSet("train", section, config)
     tight = SliceSet("train", section, config, listener, budget=2 * (16 * 32 * 3 + 16 * 32))
-    assert "3 of 5 slices of [train] do not fit" in listener.warnings[0]
+    assert listener.said == ["3 of 5 slices of [train] do not fit in memory: in a memory-mapped file"]
+    for path in (*images.iterdir(), *masks.iterdir()):
+        path.unlink()  # nothing is decoded again
     for index in range(5):
         assert np.array_equal(whole.image(index), tight.image(index))
         assert np.array_equal(whole.labels(index), tight.labels(index))
+        with pytest.raises(ValueError, match="read-only"):
+            tight.labels(index)[0] = 1
+
+
+def test_the_budget_of_memory_is_a_key(save_pairs, make_config) -> None:
+    save_pairs([f"{10000 + z}_anna.png" for z in range(3)])
+    for setting, kept_on_disk in (("dataset.cache_mb=0", True), ("dataset.cache_mb=1", False), ("train.seed=1", False)):
+        listener = Listener()
+        SliceSet.from_config(make_config(setting), "train", listener)
+        assert bool(listener.said) == kept_on_disk
+
+
+def test_without_room_on_disk_slices_are_decoded_again(save_pairs, make_config, monkeypatch, tmp_path: Path) -> None:
+    save_pairs(image=np.arange(16 * 32 * 3).reshape(16, 32, 3) % 256)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    config, listener = make_config("dataset.cache_mb=0"), Listener()
+    slices = SliceSet.from_config(config, "train", listener)
+    assert "2 of 2 slices of [train] do not fit in memory: nowhere" in listener.warnings[0]
+    assert np.array_equal(slices.image(1).ravel(), np.arange(16 * 32 * 3) % 256)
+
+
+def test_the_mapped_file_leaves_nothing_behind(save_pairs, make_config, monkeypatch, tmp_path: Path) -> None:
+    save_pairs()
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    slices = SliceSet.from_config(make_config("dataset.cache_mb=0"), "train")
+    image = slices.image(0)
+    del slices
+    gc.collect()
+    assert image.any()  # lives on for those who hold it
+    del image
+    gc.collect()
+    assert not list(temporary.iterdir())
 
 
 def test_slices_cannot_be_changed_by_their_users(save_pairs, make_config) -> None:

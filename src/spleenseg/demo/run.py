@@ -35,9 +35,9 @@ class DemoSize:
         settings: "section.key=value" over the demonstration's config.
     """
 
-    cases: int = 24
+    cases: int = 30
     unlabelled: int = 3
-    pixels: int = 128
+    pixels: int = 96
     settings: tuple[str, ...] = ()
 
 
