@@ -6,7 +6,7 @@ from typing import Annotated
 
 from spleenseg.config import kinds
 from spleenseg.config.model import Anything
-from spleenseg.config.section import Flag, Section, Share, key
+from spleenseg.config.section import MOST, Flag, Section, Share, key
 
 DATASET_CLASSES = (
     "ImageMaskDataset",
@@ -33,6 +33,9 @@ class DatasetConfig(Section):
     )
     stretch: Flag = key(False, "Let images of other proportions than the model's be stretched to its size.")
     context: Annotated[int, kinds.whole(0, 31)] = key(0, "Neighbouring slices on each side given to the network.")
+    cache_mb: Annotated[int | None, kinds.optional(kinds.whole(0, MOST))] = key(
+        None, "Memory for the decoded slices of a section in MB; the rest is memory-mapped. None: a quarter of all."
+    )
     image_normalize: Flag = key(False, "Divide images by 255.", unused="`[model] input_normalize` does it")
     image_format: Anything = key("rgb", "Colour format of the images.", unused=_ANY_FORMAT)
     mask_format: Annotated[str, kinds.one_of("gray", "grayscale", "rgb")] = key(

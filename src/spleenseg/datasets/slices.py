@@ -1,11 +1,8 @@
-"""`SliceSet`: the slices of one split, decoded once, resized to the model and kept in memory."""
+"""`SliceSet`: the slices of one split, decoded once, resized to the model and kept."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,64 +15,20 @@ from spleenseg.datasets.folders import SliceFile
 from spleenseg.datasets.manifest import Expectation, Manifest
 from spleenseg.datasets.parallel import in_threads
 from spleenseg.datasets.stacks import stacks
+from spleenseg.datasets.store import Decoded, Kept, Store, default_budget
 from spleenseg.datasets.targets import labels_of_mask
 from spleenseg.errors import UserError
 from spleenseg.progress import SILENT, Reporter
 
-_SHARE_OF_RAM = 0.25
-_RAM_IF_UNKNOWN = 8 << 30
-
 Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """One slice at the model's size.
-
-    Attributes:
-        image: uint8 [h, w] where all channels are the same, else RGB [h, w, 3].
-        labels: uint8 [h, w].
-        brightest: the highest value of the mask as it is in the file.
-    """
-
-    image: Pixels
-    labels: Pixels
-    brightest: int
-
-    @property
-    def nbytes(self) -> int:
-        """Memory it takes."""
-        return self.image.nbytes + self.labels.nbytes
-
-
-class Store:
-    """Keeps decoded slices in memory up to a budget; what does not fit is simply not kept."""
-
-    def __init__(self, budget: int) -> None:
-        """Prepare an empty store of `budget` bytes."""
-        self._left = budget
-        self._kept: dict[int, Decoded] = {}
-        self._lock = Lock()
-
-    def get(self, index: int) -> Decoded | None:
-        """Return slice `index` if it was kept."""
-        return self._kept.get(index)
-
-    def offer(self, index: int, decoded: Decoded) -> bool:
-        """Keep slice `index` if the budget allows; say whether it was kept."""
-        with self._lock:
-            if decoded.nbytes > self._left:
-                return False
-            self._left -= decoded.nbytes
-            self._kept[index] = decoded
-            return True
+_MB = 1 << 20
 
 
 class SliceSet:
     """The slices of one section of a config; may be read by several threads at once.
 
-    Every file is decoded once on creation, so a bad one is an error before any training. Where memory is
-    short, the slices that do not fit are decoded again each time they are asked for.
+    Every file is decoded once on creation, so a bad one is an error before any training. What exceeds
+    `[dataset] cache_mb` of memory is kept in a memory-mapped file.
 
     Attributes:
         files: one entry a slice, sorted by name.
@@ -93,7 +46,7 @@ class SliceSet:
             section: what `read_section` found.
             config: sizes, channels, and how masks are read.
             reporter: shows progress.
-            budget: bytes of memory to use at most; None: a quarter of the machine's.
+            budget: bytes of memory to use at most; None: `[dataset] cache_mb`, else a quarter of the machine's.
 
         Raises:
             UserError: a file cannot be read, image and mask differ in size, a mask does not mean labels, no
@@ -103,7 +56,7 @@ class SliceSet:
         self.manifest: Manifest | None = section.manifest
         self.expectation: Expectation = section.expectation
         self._config = config
-        self._store = Store(_default_budget() if budget is None else budget)
+        self._store = Store(_budget(config) if budget is None else budget)
         with blaming(config, "dataset", "context"):
             self._stacks = stacks(self.files, config.dataset.context)
         self._decode_all(name, reporter)
@@ -140,7 +93,7 @@ class SliceSet:
         return self._store.get(index) or decode(self.files[index], self._config)
 
     def _decode_all(self, name: str, reporter: Reporter) -> None:
-        def decode_and_keep(index: int) -> tuple[bool, bool, int]:
+        def decode_and_keep(index: int) -> tuple[Kept, bool, int]:
             decoded = decode(self.files[index], self._config)
             kept = self._store.offer(index, decoded)
             return kept, bool(decoded.labels.any()), decoded.brightest
@@ -150,8 +103,9 @@ class SliceSet:
         kept, organ, brightest = zip(*found, strict=True)
         if not any(organ) and max(brightest) > 0:
             raise _nothing_reaches_threshold(self._config, name, max(brightest))
-        if not all(kept):
-            reporter.warn(f"{kept.count(False)} of {len(self)} slices of [{name}] do not fit in memory: slower")
+        for where, tell in ((Kept.ON_DISK, reporter.say), (Kept.NOWHERE, reporter.warn)):
+            if where in kept:
+                tell(f"{kept.count(where)} of {len(self)} slices of [{name}] do not fit in memory: {where.value}")
 
 
 def decode(file: SliceFile, config: Config) -> Decoded:
@@ -188,9 +142,6 @@ def _nothing_reaches_threshold(config: Config, section: str, brightest: int) -> 
     return config.error("mask", "threshold", problem)
 
 
-def _default_budget() -> int:
-    try:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        total = _RAM_IF_UNKNOWN
-    return int(total * _SHARE_OF_RAM)
+def _budget(config: Config) -> int:
+    megabytes = config.dataset.cache_mb
+    return default_budget() if megabytes is None else megabytes * _MB
