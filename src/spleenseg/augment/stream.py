@@ -125,10 +125,14 @@ class BatchStream:
     def batch(self, epoch: int, step: int) -> Batch:
         """Compute one batch, whatever came before it."""
         first = step * self.batch_size
-        images, targets, names = zip(
-            *(self._sample(epoch, index) for index in range(first, first + self.batch_size)), strict=True
-        )
-        return Batch(np.stack(images, dtype=np.float32), np.stack(targets), names)
+        image, target, name = self._sample(epoch, first)
+        images = np.empty((self.batch_size, *image.shape), np.float32)
+        targets = np.empty((self.batch_size, *target.shape), np.float32)
+        images[0], targets[0], names = image, target, [name]
+        for place in range(1, self.batch_size):
+            images[place], targets[place], name = self._sample(epoch, first + place)
+            names.append(name)
+        return Batch(images, targets, tuple(names))
 
     def _sample(self, epoch: int, index: int) -> tuple[Image, NDArray[np.float32], str]:
         source = self._source(epoch, index)

@@ -44,8 +44,9 @@ def fit_channels(image: Pixels, config: Config) -> Pixels:
     if config.model.image_channels != 3:
         return grey_of(image)[..., None]
     if image.ndim == 2:
-        return np.repeat(image[..., None], 3, axis=2)
-    return np.ascontiguousarray(image[..., ::-1]) if config.dataset.color_order == "bgr" else image
+        colour: Pixels = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+        return colour
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)) if config.dataset.color_order == "bgr" else image
 
 
 def fit_mask(mask: Pixels, config: Config) -> Pixels:
