@@ -1,0 +1,83 @@
+"""From every place of one set on a grid, how far to the nearest place of another: exact and fast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+_REACH = 4  # voxels each way that are looked at one by one
+_TREE_PAYS = 500  # times the grid's size: how many pairs of place and target the tree may have to compare
+_CROWD = 0.25  # share of the grid above which the map is faster from the start
+
+Distances = NDArray[np.float64]
+Places = NDArray[np.integer]
+
+
+def nearest_distances(places: Places, targets: Places, scale: Sequence[float]) -> Distances:
+    """Return the distance of each place to the nearest target.
+
+    Close targets are found by looking at the neighbours in the order of their distance, which ends soon
+    where two surfaces run side by side. A tree finds the others, or, where so many are so far away that the
+    tree would have to look at most targets for each, a map of the whole grid.
+
+    Args:
+        places: integers [n, 3], whole numbers >= 0 along (z, y, x).
+        targets: integers [m, 3], the same; m > 0.
+        scale: size of a step along (z, y, x) in mm.
+
+    Returns:
+        float64 [n].
+    """
+    room = np.maximum(places.max(axis=0), targets.max(axis=0)) + 1 + 2 * _REACH
+    if len(places) > _CROWD * room.prod():
+        return _by_map(places, targets, np.array(scale))
+    strides = np.array([room[1] * room[2], room[2], 1])
+    occupied = np.zeros(int(room.prod()), bool)
+    occupied[(targets + _REACH) @ strides] = True
+    found = np.empty(len(places))
+    left, line = np.arange(len(places)), (places + _REACH) @ strides
+    for step, distance in zip(*_neighbours(scale), strict=True):
+        hit = occupied[line + step @ strides]
+        found[left[hit]] = distance
+        left, line = left[~hit], line[~hit]
+        if not len(left):
+            return found
+    too_many = len(left) * len(targets) > _TREE_PAYS * len(occupied)
+    found[left] = (_by_map if too_many else _by_tree)(places[left], targets, np.array(scale))
+    return found
+
+
+def _neighbours(scale: Sequence[float]) -> tuple[NDArray[np.int64], Distances]:
+    """Return all steps on the grid shorter than the first one out of reach, nearest first: [n, 3], [n]."""
+    around = range(-_REACH, _REACH + 1)
+    steps = np.array(list(product(around, repeat=3)))
+    lengths = _lengths(steps, np.array(scale))
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] < (_REACH + 1) * min(scale)]
+    return steps[order], lengths[order]
+
+
+def _by_tree(places: Places, targets: Places, scale: Distances) -> Distances:
+    from scipy.spatial import KDTree
+
+    tree = KDTree(targets * scale, balanced_tree=False, compact_nodes=False)
+    return _lengths(places - targets[tree.query(places * scale)[1]], scale)
+
+
+def _by_map(places: Places, targets: Places, scale: Distances) -> Distances:
+    from scipy.ndimage import distance_transform_edt
+
+    elsewhere = np.ones(np.maximum(places.max(axis=0), targets.max(axis=0)) + 1, bool)
+    elsewhere[tuple(targets.T)] = False
+    distances: Distances = distance_transform_edt(elsewhere, sampling=scale)[tuple(places.T)]
+    return distances
+
+
+def _lengths(steps: NDArray[np.int64], scale: Distances) -> Distances:
+    """Return the steps' lengths in mm: from whole numbers, so that equal steps are equal to the last bit."""
+    sides = steps * scale
+    lengths: Distances = np.sqrt((sides * sides).sum(axis=1))
+    return lengths
