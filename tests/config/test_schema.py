@@ -83,7 +83,7 @@ KEYS: dict[str, dict[str, object]] = {
         "black": "black",
         "white": "white",
         "blursize": None,
-        "overlay_style": "contour",
+        "overlay_style": "fill",
         "alpha": 0.4,
     },
     "mask": {"blur_size": (3, 3)},

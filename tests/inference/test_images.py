@@ -180,7 +180,7 @@ def test_resume_keeps_finished_masks_and_makes_the_missing_ones(tmp_path):
     again = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "masks").glob("*.png")}
     assert {name for name in stamps if stamps[name] != again[name]} == {"1.png"}
     assert (tmp_path / "merged" / "1.png").exists()
-    assert infer(config, overlay_style="fill", resume=True).kept == 0
+    assert infer(config, overlay_style="contour", resume=True).kept == 0
 
 
 class Killed(BaseException):

@@ -54,7 +54,7 @@ class SegmentationConfig(Section):
     black: Color = key("black", "Colour of the background.")
     white: Color = key("white", "Colour of the organ, in masks and overlays.")
     overlay_style: Annotated[str, kinds.one_of("off", "contour", "fill")] = key(
-        "contour", "Overlay: nothing, the outline, or the outline over a tinted organ."
+        "fill", "Overlay: nothing, the outline, or the outline over a tinted organ."
     )
     alpha: Share = key(0.4, "How strongly `fill` tints, from 0 to 1.")
     blursize: Annotated[tuple[int, int] | None, kinds.optional(kinds.pair(kinds.odd(), "(3,3)"))] = key(

@@ -24,6 +24,7 @@ Anything = Annotated[Any, kinds.anything()]
 _SWIN = ("SwinUNet",)
 _TRANS = ("TransUNet",)
 _SHARP = ("SharpUNet",)
+_DEEP = ("UNet3Plus",)
 _OWN_LEVELS = ("EfficientUNet",)
 _UNREAD = "nothing here reads it; it is known from files made for the reference"
 
@@ -95,6 +96,12 @@ class ModelConfig(Section):
     filters: CountList = key((32, 64, 128, 256), "Filters per level.", models=_SHARP)
     max_filter: Count = key(512, "Filters of the bottom level.", models=_SHARP)
     base_ksize: Pair = key((3, 3), "Kernel of every level.", models=_SHARP)
+    deep_supervision: Flag = key(
+        False, "Train logits made on the way as well; they are not part of what is saved.", models=_DEEP
+    )
+    classification_guided: Flag = key(
+        False, "Multiply the organ's probability with that of its being in the image.", models=("UNet3Plus",)
+    )
 
     image_depth: Anything = key(None, "Slices of a 3-D input.", unused="the networks here work slice by slice")
     pool: Anything = key(None, "How levels are joined.", unused="each architecture follows its paper")
