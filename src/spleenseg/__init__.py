@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from spleenseg.config import load_config as load_config
     from spleenseg.datasets.prepare import prepare as prepare
     from spleenseg.datasets.statistics import stats as stats
-    from spleenseg.demo.run import demo as demo
+    from spleenseg.demo.run import demo as run_demo  # the packages `demo` and `phantom` keep their names
     from spleenseg.errors import UserError as UserError
     from spleenseg.evaluation.evaluate import evaluate as evaluate
     from spleenseg.inference.images import infer as infer
     from spleenseg.inference.segment import segment as segment
-    from spleenseg.phantom import write_cohort as phantom
+    from spleenseg.phantom import write_cohort as write_cohort
     from spleenseg.training.train import train as train
     from spleenseg.volumes import read_labels as read_labels
     from spleenseg.volumes import read_volume as read_volume
@@ -35,15 +35,15 @@ _HOMES = {
     "load_config": ("spleenseg.config", "load_config"),
     "prepare": ("spleenseg.datasets.prepare", "prepare"),
     "stats": ("spleenseg.datasets.statistics", "stats"),
-    "demo": ("spleenseg.demo.run", "demo"),
     "UserError": ("spleenseg.errors", "UserError"),
     "evaluate": ("spleenseg.evaluation.evaluate", "evaluate"),
     "infer": ("spleenseg.inference.images", "infer"),
+    "run_demo": ("spleenseg.demo.run", "demo"),
     "segment": ("spleenseg.inference.segment", "segment"),
-    "phantom": ("spleenseg.phantom", "write_cohort"),
     "train": ("spleenseg.training.train", "train"),
     "read_labels": ("spleenseg.volumes", "read_labels"),
     "read_volume": ("spleenseg.volumes", "read_volume"),
+    "write_cohort": ("spleenseg.phantom", "write_cohort"),
     "write_labels": ("spleenseg.volumes", "write_labels"),
 }
 __all__ = ["__version__", *_HOMES]
