@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spleenseg.config import load_config as load_config
     from spleenseg.datasets.prepare import prepare as prepare
     from spleenseg.datasets.statistics import stats as stats
-    from spleenseg.demo.run import demo as run_demo  # the packages `demo` and `phantom` keep their names
+    from spleenseg.demo.run import demo as run_demo  # noqa: F401 (`demo` and `phantom` are packages)
     from spleenseg.errors import UserError as UserError
     from spleenseg.evaluation.evaluate import evaluate as evaluate
     from spleenseg.inference.images import infer as infer
