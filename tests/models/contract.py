@@ -72,7 +72,7 @@ def unchanged(weights: list[Any], before: list[np.ndarray]) -> list[str]:
     return [weight.path for weight, old in pairs if np.array_equal(keras.ops.convert_to_numpy(weight), old)]
 
 
-def _image(config: Config, count: int = 1) -> np.ndarray:
+def some_image(config: Config, count: int = 1) -> np.ndarray:
     model = config.model
     shape = (count, model.image_height, model.image_width, model.image_channels)
     return np.random.default_rng(7).integers(0, 256, shape).astype(np.float32)
@@ -139,7 +139,7 @@ class Contract:
             context=2 if channels == 5 else 0,
             num_classes=classes,
         )
-        output = np.asarray(model(_image(config)))
+        output = np.asarray(model(some_image(config)))
         assert output.shape == (1, height, width, classes)
         assert output.dtype == np.float32
         assert output.min() >= 0
@@ -151,7 +151,7 @@ class Contract:
     def test_ends_in_logits_and_then_probability(self, make_config: MakeConfig) -> None:
         config, model = self.usual(make_config)
         assert [layer.name for layer in model.layers[-2:]] == [LOGITS, PROBABILITY]
-        image = _image(config)
+        image = some_image(config)
         logits = np.asarray(logits_model(model)(image), np.float64)
         np.testing.assert_allclose(np.asarray(model(image)), 1 / (1 + np.exp(-logits)), atol=1e-6)
 
@@ -159,7 +159,7 @@ class Contract:
         config, model = self.usual(make_config)
         plain = build_model(config.model.model_copy(update={"input_normalize": False}))
         plain.set_weights(model.get_weights())
-        image = _image(config)
+        image = some_image(config)
         np.testing.assert_allclose(np.asarray(model(image)), np.asarray(plain(image / 255)), atol=1e-5)
 
     @pytest.mark.parametrize("normalization", [False, True])
@@ -168,7 +168,7 @@ class Contract:
         learner = logits_model(model)
         learner.compile(optimizer=keras.optimizers.SGD(1.0), loss=build_loss("bce_dice_loss"), run_eagerly=True)
         before = [keras.ops.convert_to_numpy(weight).copy() for weight in model.trainable_weights]
-        image = _image(config, 2)
+        image = some_image(config, 2)
         learner.train_on_batch(image, (image > 128).astype(np.float32))
         assert unchanged(model.trainable_weights, before) == []
 
@@ -197,7 +197,7 @@ class Contract:
         model.save_weights(path) if suffix == ".weights.h5" else model.save(path)
         again = build_model(config.model)
         load_weights(again, path)
-        image = _image(config)
+        image = some_image(config)
         np.testing.assert_array_equal(np.asarray(model(image)), np.asarray(again(image)))
 
     def test_weights_do_not_depend_on_the_size(self, make_config: MakeConfig, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ class Contract:
         config, exact = self.usual(make_config)
         model = build_model(config.model, precision)
         model.set_weights(exact.get_weights())
-        image = _image(config)
+        image = some_image(config)
         output = np.asarray(model(image))
         assert model.get_layer(LOGITS).output.dtype == "float32"
         assert output.dtype == np.float32

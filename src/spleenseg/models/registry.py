@@ -54,6 +54,12 @@ ARCHITECTURES = (
         stride=halved_between_levels,
     ),
     Architecture(
+        name="TensorflowUNet3Plus",
+        paper="Huang et al. 2020, UNet 3+, arXiv:2004.08790",
+        module="spleenseg.models.unet3plus",
+        stride=halved_between_levels,
+    ),
+    Architecture(
         name="TensorflowEfficientUNet",
         paper="Tan & Le 2019, EfficientNet, arXiv:1905.11946, as the encoder of a U-Net",
         module="spleenseg.models.efficient_unet",
