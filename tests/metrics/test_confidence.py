@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -23,6 +23,10 @@ def coverage(draw, truth: float, number: int, studies: int) -> float:  # type: i
 
 @settings(max_examples=40, deadline=None)
 @given(VALUES)
+@example([0.0, 5e-324])
+@example([0.0, 1e-200])
+@example([0.1, 0.1, 0.1])
+@example([0.0] * 20 + [1.0])
 def test_the_mean_lies_in_its_interval_and_the_interval_in_the_data(values: list[float]) -> None:
     interval = mean_interval(values, resamples=300)
     assert interval is not None

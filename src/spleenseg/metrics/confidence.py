@@ -81,7 +81,7 @@ def mean_interval(
         return None
     mean = float(sums.sum() / counts.sum())
     left_out = (sums.sum() - sums) / (counts.sum() - counts)
-    if np.ptp(left_out) == 0:
+    if np.allclose(left_out, mean, rtol=1e-12, atol=0):
         return Interval(mean, mean, mean, level)
     drawn = np.sort(_bootstrap(sums, counts, resamples, np.random.default_rng(seed)))
     low, high = np.quantile(drawn, _bca_levels(drawn, mean, left_out, level))
@@ -162,7 +162,8 @@ def _bca_levels(drawn: Numbers, mean: float, left_out: Numbers, level: float) ->
     below = (np.count_nonzero(drawn < mean) + np.count_nonzero(drawn <= mean)) / (2 * len(drawn))
     bias = ndtri(np.clip(below, 1 / len(drawn), 1 - 1 / len(drawn)))
     gaps = left_out.mean() - left_out
-    acceleration = (gaps**3).sum() / (6 * (gaps**2).sum() ** 1.5)
+    gaps /= np.abs(gaps).max() or 1  # the acceleration has no scale, but powers of tiny numbers vanish
+    acceleration = (gaps**3).sum() / (6 * max((gaps**2).sum(), 1) ** 1.5)
     number = len(left_out)
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     wide = np.sqrt(number / (number - 1)) * stdtrit(number - 1, tails)
