@@ -33,7 +33,10 @@ def write_page(out: Path, run: RunFolder, evaluation: Evaluation, segmentations:
         ),
         html.heading("Patients never seen, segmented"),
         html.table(_read(segmentations / "volumes.csv")),
-        html.gallery([html.figure(path, path.stem) for path in sorted(segmentations.glob("*_overlay.png"))]),
+        *(
+            html.figure(path, path.stem.removesuffix("_overlay"))
+            for path in sorted(segmentations.glob("*_overlay.png"))
+        ),
         html.heading("Next"),
         html.paragraph(f"The run folder is {run.root.name}/: config, weights, curves, figures by case."),
         html.paragraph("With CT of your own: spleenseg prepare, spleenseg config new, spleenseg train."),
@@ -51,7 +54,10 @@ def _read(table: Path, columns: tuple[str, ...] = ()) -> list[dict[str, object]]
 
 
 def _value(text: str) -> object:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return text
+    """Numbers as numbers, whole ones whole; an empty cell is None."""
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text or None

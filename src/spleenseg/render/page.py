@@ -18,7 +18,7 @@ h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 2.4
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-figure { margin: 0; } figure img { max-width: 100%; height: auto; border-radius: 4px; background: #fff; }
+figure { margin: .8rem 0 0; } figure img { max-width: 100%; height: auto; border-radius: 4px; background: #fff; }
 figcaption { font-size: .9rem; opacity: .8; }
 .gallery { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.2rem; }
 code { background: var(--soft); padding: .1rem .3rem; border-radius: 3px; }
