@@ -24,6 +24,18 @@ def test_a_name_of_another_form_is_its_own_case_and_patient(save_pairs, name: st
     assert (file.case, file.patient, file.index, file.mask) == (name, name, None, None)
 
 
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        *("hfliped_", "vfliped_", "rotated_5_", "shrinked_0_8_", "sheared_0_1_", "hflipped_sheared_0_1_"),
+        *("deformed_alpha_1300_sigmoid_8_", "distorted_0.03_rsigma40_sigma0.5_", "barrdistorted_101_0.5_0.5_"),
+        *("sheared_horizontal_-0_1_", "sharpened_1_", "brightened_1.2_10_", "composed_abcde_", "strong_zzzzz_"),
+    ],
+)
+def test_an_augmented_slice_belongs_to_the_case_it_was_made_from(prefix: str) -> None:
+    assert parse_name(f"{prefix}10030_spleen_2") == ("spleen_2", None)
+
+
 @given(st.text("abc_0123456789", min_size=1), st.integers(0, 99_999))
 def test_a_slice_name_reads_back(case: str, index: int) -> None:
     assert parse_name(Path(slice_name(case, index)).stem) == (case, index)

@@ -59,3 +59,15 @@ def build_policy(config: Config) -> Policy:
         known = ", ".join(POLICIES)
         raise config.error("augmentor", "policy", f"no policy '{name}'{did_you_mean(name, POLICIES)}; known: {known}")
     return POLICIES[name](config)
+
+
+def augmenting_policy(config: Config) -> Policy:
+    """Return the policy of a config that augments.
+
+    Raises:
+        UserError: augmentation is off, or as `build_policy`.
+    """
+    for section, key in (("model", "generator"), ("generator", "augmentation")):
+        if not getattr(getattr(config, section), key):
+            raise config.error(section, key, "is False, so nothing is augmented; set it to True")
+    return build_policy(config)

@@ -10,7 +10,7 @@ from types import FrameType
 
 import typer
 
-from spleenseg.cli import config, data, demo, segment, work
+from spleenseg.cli import augment, config, data, demo, segment, work
 from spleenseg.errors import ExitCode, UserError
 
 INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
@@ -33,6 +33,7 @@ app.command("train")(work.train)
 app.command("evaluate")(work.evaluate)
 app.command("infer")(work.infer)
 app.command("segment")(segment.segment)
+app.add_typer(augment.app, name="augment", help="Look at augmentation, or write an augmented copy of a dataset.")
 app.add_typer(config.app, name="config", help="Check, show or start a config file.")
 
 

@@ -15,6 +15,10 @@ FIRST_SLICE = 10000
 """The number in the file name of slice 0: names then sort by slice."""
 
 _SLICE_NAME = re.compile(r"([1-9]\d{4,})_(.+)")
+_AUGMENTED_NAME = re.compile(
+    r"(?:h|v|hv)?(?:flip{1,2}ed|rotated|shrinked|sheared|deformed|distorted|barrdistorted|pincdistorted"
+    r"|sharpened|brightened|composed|strong)_(?:.*?_)??[1-9]\d{4,}_(.+)"
+)
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,16 @@ def slice_name(case: str, index: int, suffix: str = ".png") -> str:
 
 
 def parse_name(stem: str) -> tuple[str, int | None]:
-    """Return (case, slice number) of a file stem; a stem of another form is its own case, without number."""
+    """Return (case, slice number) of a file stem; a stem of another form is its own case, without number.
+
+    An augmented slice (``rotated_5_10030_spleen_2``) belongs to the case it was made from, but is none of its
+    slices: it has no number.
+    """
     match = _SLICE_NAME.fullmatch(stem)
-    return (match[2], int(match[1]) - FIRST_SLICE) if match else (stem, None)
+    if match:
+        return match[2], int(match[1]) - FIRST_SLICE
+    augmented = _AUGMENTED_NAME.fullmatch(stem)
+    return (augmented[1] if augmented else stem), None
 
 
 def list_images(folder: Path) -> tuple[SliceFile, ...]:
