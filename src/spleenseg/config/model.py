@@ -24,8 +24,13 @@ Anything = Annotated[Any, kinds.anything()]
 _SWIN = ("SwinUNet",)
 _TRANS = ("TransUNet",)
 _SHARP = ("SharpUNet",)
-_DEEP = ("UNet3Plus",)
-_OWN_LEVELS = ("EfficientUNet",)
+_DEEP = ("UNet3Plus", "U2Net", "BASNet", "ResEncUNet")
+_OWN_FILTERS = (*_TRANS, *_SHARP)
+_OWN_LEVELS = ("EfficientUNet", "EfficientNetB7UNet", *_TRANS, *_SHARP)
+_OWN_DILATION = ("U2Net", "BASNet", "ResEncUNet", "FastUNet")
+_OWN_KERNELS = (*_OWN_DILATION, *_SHARP)
+_OWN_NORMALIZATION = ("XceptionLikeUNet", "ResEncUNet", "FastUNet")
+_OWN_ACTIVATION = ("ResEncUNet",)
 _UNREAD = "nothing here reads it; it is known from files made for the reference"
 
 
@@ -46,19 +51,25 @@ class ModelConfig(Section):
     num_classes: Annotated[int, kinds.whole(1, 256)] = key(
         REQUIRED, "1: organ or not; K > 1: labels 0..K-1, 0 is background."
     )
-    base_filters: Count = key(16, "Filters of the first level; doubled at every level below.")
+    base_filters: Count = key(16, "Filters of the first level; doubled at every level below.", unread_by=_OWN_FILTERS)
     num_layers: Annotated[int, kinds.whole(1, 12)] = key(
         6, "Levels of the network, counting the bottom one.", unread_by=_OWN_LEVELS
     )
-    base_kernels: Pair = key((3, 3), "Kernel of the first level; two smaller per level, at least 3.")
-    dilation: Pair = key((1, 1), "Dilation of the first level; one smaller per level, at least 1.")
+    base_kernels: Pair = key(
+        (3, 3), "Kernel of the first level; two smaller per level, at least 3.", unread_by=_OWN_KERNELS
+    )
+    dilation: Pair = key(
+        (1, 1), "Dilation of the first level; one smaller per level, at least 1.", unread_by=_OWN_DILATION
+    )
     dropout_rate: Annotated[float, kinds.fraction_below_one()] = key(
         0.0, "Dropout; the plain U-Net multiplies it by the level, counted from 0."
     )
     dropout_seed_fixing: Flag = key(False, "Give every dropout layer the run's seed.")
-    normalization: Flag = key(False, "Batch normalisation after every convolution.")
+    normalization: Flag = key(False, "Batch normalisation after every convolution.", unread_by=_OWN_NORMALIZATION)
     input_normalize: Flag = key(True, "Divide the input by 255 inside the network.")
-    activation: Annotated[str, kinds.one_of(*ACTIVATIONS)] = key("relu", "Activation of the hidden layers.")
+    activation: Annotated[str, kinds.one_of(*ACTIVATIONS)] = key(
+        "relu", "Activation of the hidden layers.", unread_by=_OWN_ACTIVATION
+    )
     final_activation: Annotated[str, kinds.one_of("sigmoid", "softmax")] = key(
         _final_activation, "Activation of the output: sigmoid for one class, softmax for several."
     )
@@ -81,7 +92,7 @@ class ModelConfig(Section):
     depth: Count = key(4, "Levels, counting the bottom one.", models=_SWIN)
     stack_num_down: Count = key(2, "Transformer blocks per level on the way down.", models=_SWIN)
     stack_num_up: Count = key(2, "Transformer blocks per level on the way up.", models=_SWIN)
-    patch_size: Counts = key((4, 4), "Size of a patch, a number or (height, width).", models=_SWIN + _TRANS)
+    patch_size: Counts = key((4, 4), "Size of a patch, a number or (height, width).", models=_SWIN)
     num_heads: Counts = key(
         None,
         "Attention heads, a number or one per level; None: [4,8,8,8] (Swin), 12 (Trans).",

@@ -47,15 +47,16 @@ def levels(config: ModelConfig, count: int | None = None, even_dropout: bool = F
         Level(
             index=index,
             filters=config.base_filters * 2**index,
-            kernel=_shrunk(config.base_kernels, 2 * index, 3),
-            dilation=_shrunk(config.dilation, index, 1),
+            kernel=shrunk(config.base_kernels, 2 * index, 3),
+            dilation=shrunk(config.dilation, index, 1),
             dropout=config.dropout_rate * (1 if even_dropout else index),
         )
         for index in range(config.num_layers if count is None else count)
     ]
 
 
-def _shrunk(pair: tuple[int, int], by: int, least: int) -> tuple[int, int]:
+def shrunk(pair: tuple[int, int], by: int, least: int) -> tuple[int, int]:
+    """Return both numbers less `by`, but no less than `least`."""
     first, second = pair
     return max(first - by, least), max(second - by, least)
 

@@ -51,14 +51,14 @@ def of_operation(operation: Any) -> int:
     if isinstance(operation, layers.MultiHeadAttention):
         return _attention(operation)
     if type(operation).__name__ == "Matmul":
-        return math.prod(operation.output.shape[1:]) * int(operation.input[0].shape[-1])
+        return int(math.prod(operation.output.shape[1:]) * operation.input[0].shape[-1])
     if _kernels(operation):
         raise TypeError(f"no formula for the multiplications of {type(operation).__name__} '{operation.name}'")
     return 0
 
 
 def _positions(x: Any) -> int:
-    return math.prod(x.shape[1:-1])
+    return int(math.prod(x.shape[1:-1]))
 
 
 def _kernels(layer: Any) -> int:
@@ -71,4 +71,4 @@ def _attention(layer: Any) -> int:
     tokens = _positions(layer.output)
     width = layer.num_heads * (layer.key_dim + layer.value_dim)
     projections = sum(math.prod(weight.shape) for weight in layer.weights if weight.path.endswith("kernel"))
-    return tokens * projections + tokens * tokens * width
+    return int(tokens * projections + tokens * tokens * width)

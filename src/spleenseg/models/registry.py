@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spleenseg.errors import UserError, did_you_mean
-from spleenseg.models.requirements import Problems, halved_between_levels, halved_five_times, none
+from spleenseg.models.requirements import (
+    Problems,
+    halved_at_every_level,
+    halved_at_least_four_times,
+    halved_between_levels,
+    halved_by_filter_num,
+    halved_by_filters,
+    halved_five_times,
+    halved_four_times,
+    more_than_a_pixel,
+    none,
+)
 
 if TYPE_CHECKING:
     from spleenseg.config import Config, ModelConfig
@@ -65,7 +76,58 @@ ARCHITECTURES = (
         module="spleenseg.models.efficient_unet",
         stride=halved_five_times,
     ),
+    Architecture(
+        name="TensorflowDeepLabV3Plus",
+        paper="Chen et al. 2018, DeepLabv3+, arXiv:1802.02611, on a ResNet-50 (He et al. 2015)",
+        module="spleenseg.models.deeplab_v3_plus",
+        stride=halved_four_times,
+    ),
+    Architecture(
+        name="TensorflowTransUNet",
+        paper="Chen et al. 2021, TransUNet, arXiv:2102.04306",
+        module="spleenseg.models.trans_unet",
+        stride=halved_by_filter_num,
+    ),
+    Architecture(
+        name="TensorflowU2Net",
+        paper="Qin et al. 2020, U^2-Net, arXiv:2005.09007",
+        module="spleenseg.models.u2net",
+        stride=halved_between_levels,
+    ),
+    Architecture(
+        name="TensorflowSharpUNet",
+        paper="Zunair & Ben Hamza 2021, Sharp U-Net, arXiv:2107.12461",
+        module="spleenseg.models.sharp_unet",
+        stride=halved_by_filters,
+    ),
+    Architecture(
+        name="TensorflowEfficientNetB7UNet",
+        paper="Tan & Le 2019, EfficientNet, arXiv:1905.11946, its largest as the encoder of a U-Net",
+        module="spleenseg.models.efficientnet_b7_unet",
+        stride=halved_five_times,
+    ),
+    Architecture(
+        name="TensorflowBASNet",
+        paper="Qin et al. 2019, BASNet, CVPR 7479-7489",
+        module="spleenseg.models.basnet",
+        stride=halved_at_least_four_times,
+    ),
+    Architecture(
+        name="TensorflowXceptionLikeUNet",
+        paper="Chollet 2017, Xception, arXiv:1610.02357, as the encoder of a segmentation network",
+        module="spleenseg.models.xception_like_unet",
+        stride=halved_at_every_level,
+    ),
+    Architecture(
+        name="ResEncUNet",
+        paper="Isensee et al. 2024, nnU-Net Revisited, arXiv:2404.09556",
+        module="spleenseg.models.res_enc_unet",
+        stride=halved_between_levels,
+        requires=more_than_a_pixel,
+    ),
 )
+
+NOT_YET = {"Tensorflow3DUNet": "networks here work slice by slice; ResEncUNet and TensorflowUNet come closest"}
 
 
 def names() -> tuple[str, ...]:
@@ -77,9 +139,12 @@ def resolve(name: str) -> Architecture:
     """Return the architecture called `name`, in any case, with or without the prefix "Tensorflow".
 
     Raises:
-        UserError: there is none of that name; the nearest one is suggested.
+        UserError: there is none of that name, and the nearest one is suggested, or not yet.
     """
     wanted = _key(name)
+    for awaited, reason in NOT_YET.items():
+        if _key(awaited) == wanted:
+            raise UserError(f"{awaited} is not built yet: {reason}")
     for architecture in ARCHITECTURES:
         if _key(architecture.name) == wanted:
             return architecture

@@ -1,0 +1,66 @@
+"""TensorflowSharpUNet: a U-Net that sharpens what it passes across (Zunair & Ben Hamza 2021, arXiv:2107.12461)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from keras import layers, ops
+
+from spleenseg.models.blocks import Level, Tensor, convolution_pair, doubled, shrunk
+
+if TYPE_CHECKING:
+    from spleenseg.config import ModelConfig
+
+SHARPENING = ((-1, -1, -1), (-1, 8, -1), (-1, -1, -1))
+
+
+def features(x: Tensor, config: ModelConfig) -> Tensor:
+    """Contract, expand, joining each level's sharpened features on the way up.
+
+    Args:
+        x: [N, H, W, C], H and W divisible by 2 for each entry of `filters`.
+        config: the model section.
+
+    Returns:
+        [N, H, W, filters[0]]
+    """
+    *upper, bottom = _levels(config)
+    skips = []
+    for level in upper:
+        x = convolution_pair(x, level, config, f"down{level.index}")
+        skips.append(x)
+        x = layers.MaxPooling2D(2, name=f"down{level.index}_pool")(x)
+    x = convolution_pair(x, bottom, config, "bottom")
+    for level, skip in zip(reversed(upper), reversed(skips), strict=True):
+        sharp = Sharpen(name=f"down{level.index}_sharpen")(skip)
+        x = doubled(x, level.filters, f"up{level.index}_double")
+        x = layers.Concatenate(name=f"up{level.index}_join")([x, sharp])
+        x = convolution_pair(x, level, config, f"up{level.index}")
+    return x
+
+
+def _levels(config: ModelConfig) -> list[Level]:
+    """Return the levels, finest first, with the widths the model section lists."""
+    return [
+        Level(index, filters, config.base_ksize, shrunk(config.dilation, index, 1), config.dropout_rate)
+        for index, filters in enumerate([*config.filters, config.max_filter])
+    ]
+
+
+class Sharpen(layers.Layer):  # type: ignore[misc]
+    """Filter each channel with a fixed kernel that answers to edges and gives zero where nothing changes."""
+
+    def call(self, x: Tensor) -> Tensor:
+        """Return [N, H, W, C] from [N, H, W, C]."""
+        kernel = np.tile(np.array(SHARPENING, np.float32)[..., None, None], (1, 1, x.shape[-1], 1))
+        return ops.depthwise_conv(x, ops.cast(ops.convert_to_tensor(kernel), x.dtype), padding="same")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape unchanged."""
+        return input_shape
+
+    def multiply_adds(self) -> int:
+        """Return how often an image makes it multiply."""
+        _, height, width, channels = self.input.shape
+        return int(9 * height * width * channels)
