@@ -9,6 +9,8 @@ import pytest
 
 from spleenseg.config import Config, parse_config
 
+pytest.register_assert_rewrite("tests.models.contract", "tests.models.supervised")
+
 NARROW = {
     "image_width": 32,
     "image_height": 32,

@@ -12,7 +12,7 @@ from keras import layers
 
 from spleenseg.errors import UserError
 from spleenseg.models.registry import problems, resolve
-from spleenseg.models.supervision import Supervised
+from spleenseg.models.supervision import Supervised, side_logits
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -85,7 +85,7 @@ def _normalised(image: Any, config: ModelConfig) -> Any:
 
 def _head(end: Supervised, config: ModelConfig) -> Any:
     name = f"{LOGITS}_first" if end.refine else LOGITS
-    logits = layers.Conv2D(config.num_classes, 1, dtype="float32", name=name)(end.main)
+    logits = side_logits(end.main, config, name, kernel=1)
     return end.refine(logits) if end.refine else logits
 
 

@@ -24,7 +24,8 @@ class Supervised:
     """The end of an architecture that is supervised in more than one place.
 
     Attributes:
-        main: the features the network's logits are made of, [N, H, W, any].
+        main: the features the network's logits are made of, [N, h, w, any]; logits of a coarser scale than the
+            image's are enlarged to its size.
         sides: logits made on the way, float32 [N, H, W, num_classes] at the image's size, finest first.
         weights: how much each side counts in the loss, where the network's own logits count 1; empty: 1 each.
         refine: the way from first logits to the network's, a layer called `logits`; None: they are the same.
