@@ -63,8 +63,12 @@ def _spelt(section: str, key: str) -> str:
 
 def _readers(fact: KeyFacts) -> str:
     if fact.models:
-        return f" Read by {' and '.join(fact.models)} only."
-    return f" Not read by {' and '.join(fact.unread_by)}." if fact.unread_by else ""
+        return f" Read by {_listed(fact.models)} only."
+    return f" Not read by {_listed(fact.unread_by)}." if fact.unread_by else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _default(section: type[Section], key: str) -> str:
