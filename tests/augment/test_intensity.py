@@ -206,6 +206,6 @@ def test_shading_is_slow_and_never_stronger_than_it_says() -> None:
     water = np.full((128, 160, 3), 160 * ABDOMEN.per_hu, np.float32)
     for seed in range(5):
         hu = (Shading(0.01, floor, seed)(water) - water) / ABDOMEN.per_hu
-        assert np.abs(hu).max() == pytest.approx(10, rel=1e-3)
+        assert 9.5 < np.abs(hu).max() < 10.01
         assert np.abs(np.diff(hu, axis=1)).max() < 0.8
         np.testing.assert_array_equal(hu[..., 0], hu[..., 2])

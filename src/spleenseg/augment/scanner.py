@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spleenseg.augment.tone import plus
 from spleenseg.augment.warp import SCRATCH, Image
 
-_SHADING_NODES = 4  # a side: a slow change, no texture
+_SHADING_NODES, _SHADING_FINE = 4, 32  # a side: a slow change, no texture
 
 
 def _gaussian_quantiles() -> NDArray[np.float32]:
@@ -69,14 +69,15 @@ class Blur:
         """Return the smoothed image."""
         if self.sigma <= 0.0:
             return image.copy()
-        kernel = cv2.getGaussianKernel(2 * math.ceil(3 * self.sigma) + 1, self.sigma)
-        smooth = cv2.sepFilter2D(image, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
-        return np.asarray(smooth).reshape(image.shape)
+        return np.asarray(_smoothed(image, self.sigma)).reshape(image.shape)
 
 
 @dataclass(frozen=True)
 class LowResolution:
-    """Show the image as if it had been taken with `factor` times the pixels a side, at most 1."""
+    """Show the image as if it had been taken with `factor` times the pixels a side, at most 1.
+
+    Before pixels are left out the image is smoothed as much as wider pixels would: nothing is aliased.
+    """
 
     factor: float
 
@@ -86,7 +87,8 @@ class LowResolution:
         small = max(1, round(width * self.factor)), max(1, round(height * self.factor))
         if small == (width, height):
             return image.copy()
-        coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+        smooth = _smoothed(image, 0.5 * math.sqrt(self.factor**-2 - 1.0))
+        coarse = cv2.resize(smooth, small, interpolation=cv2.INTER_LINEAR)
         return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)).reshape(image.shape)
 
 
@@ -116,8 +118,16 @@ class Shading:
 
     def _field(self, height: int, width: int) -> NDArray[np.float32]:
         nodes = np.random.default_rng(self.seed).uniform(-1, 1, (_SHADING_NODES, _SHADING_NODES)).astype(np.float32)
-        smooth: NDArray[np.float32] = cv2.resize(nodes, (width, height), interpolation=cv2.INTER_CUBIC)
-        return smooth * np.float32(self.strength / float(np.abs(smooth).max()))
+        smooth = cv2.resize(nodes, (_SHADING_FINE, _SHADING_FINE), interpolation=cv2.INTER_CUBIC)
+        smooth *= np.float32(self.strength / float(np.abs(smooth).max()))
+        field = SCRATCH.get("shading", (height, width))
+        cv2.resize(smooth, (width, height), dst=field, interpolation=cv2.INTER_LINEAR)
+        return field
+
+
+def _smoothed(image: Image, sigma: float) -> Image:
+    kernel = cv2.getGaussianKernel(2 * math.ceil(3 * sigma) + 1, sigma)
+    return np.asarray(cv2.sepFilter2D(image, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE))
 
 
 def _flat(image: Image) -> Image:

@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spleenseg.augment.intensity import WHITE, like
-from spleenseg.augment.warp import Image
+from spleenseg.augment.warp import SCRATCH, Image
 
 Curve = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-_IS_END = np.array([255, *[0] * 254, 255], np.uint8)  # by grey value
 
 
 @dataclass(frozen=True)
@@ -102,18 +100,15 @@ def keeping_ends(values: NDArray[np.float32], image: Image) -> Image:
     """Give computed values the type and range of `image`, and its own values where those are 0 or 255."""
     if image.dtype != np.uint8:
         return np.where((image <= 0) | (image >= WHITE), image, like(values, image))
-    return _with_ends(cv2.add(values.reshape(len(image), -1), 0.0, dtype=cv2.CV_8U), image)
+    return plus(image, values.reshape(len(image), -1) - image.reshape(len(image), -1))
 
 
 def plus(image: Image, change: NDArray[np.float32]) -> Image:
-    """Add a `change` [H, W · C] to an image [H, W, C] wherever it is neither 0 nor 255."""
+    """Add a `change` [H, W · C] to an image [H, W, C] wherever it is neither 0 nor 255; rounds half to even."""
     if image.dtype != np.uint8:
         return keeping_ends(image + change.reshape(image.shape), image)
-    return _with_ends(cv2.add(image.reshape(change.shape), change, dtype=cv2.CV_8U), image)
-
-
-def _with_ends(changed: NDArray[np.uint8], image: Image) -> Image:
-    """Put the 0 and 255 of `image` back into `changed` [H, W · C], which OpenCV rounded half to even."""
-    flat = image.reshape(changed.shape)
-    cv2.copyTo(flat, cv2.LUT(flat, _IS_END), changed)
-    return changed.reshape(image.shape)
+    flat = image.reshape(change.shape)
+    changed, inside = (SCRATCH.get(name, change.shape, np.uint8) for name in ("changed", "inside"))
+    cv2.add(flat, change, dst=changed, dtype=cv2.CV_8U)
+    cv2.inRange(flat, 1, 254, dst=inside)
+    return np.asarray(cv2.copyTo(changed, inside, flat.copy())).reshape(image.shape)
