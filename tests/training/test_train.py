@@ -210,6 +210,12 @@ def test_the_learning_rate_falls_on_a_plateau(project: Project) -> None:
     assert any("learning rate reduced" in line for line in remarks.said)
 
 
+def test_the_layers_are_listed_on_request(project: Project) -> None:
+    remarks = Remarks()
+    train(project(), overrides=["model.show_summary=True", "train.epochs=1"], reporter=remarks)
+    assert any("down0_conv1" in line for line in remarks.said)
+
+
 def test_a_whole_keras_model_is_kept_on_request(project: Project) -> None:
     config = project()
     train(config, overrides=["train.save_weights_only=False", "train.epochs=1"])

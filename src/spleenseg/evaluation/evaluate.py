@@ -129,8 +129,8 @@ def evaluate(
         reporter.warn(line)
     section = section or config.model.evaluation
     check(config, (section,))
-    slices = SliceSet.from_config(config, section, reporter)
     trained = load_trained(config, reporter)
+    slices = SliceSet.from_config(trained.config, section, reporter)
     _warn_of_other_slices(trained, slices, section, reporter)
     return _evaluated(config, section, trained, slices, reporter)
 

@@ -98,6 +98,8 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     from spleenseg.training.trainer import Trainer
 
     learner = build(config)
+    if config.model.show_summary:
+        learner.network.summary(print_fn=reporter.say, line_length=100)
     record = RunRecord.start(config, run, splits, learner.network)
     _warn_of_overlap(record.manifest.patient_overlap, reporter)
     with _feed(config, splits, reporter) as feed:
