@@ -87,12 +87,14 @@ class Contract:
     Attributes:
         name: its name in the config.
         narrow: keys of the model section that keep it small.
+        knobs: other values of keys that only it reads.
         overfit: keys of the model section for the test that learns two slices by heart, and what makes it learn.
         size, steps, rate: how large they are, how long and how fast it learns them.
     """
 
     name: str
     narrow: ClassVar[dict[str, object]] = {}
+    knobs: ClassVar[dict[str, object]] = {}
     overfit: ClassVar[dict[str, object]] = {"base_filters": 8, "num_layers": 4}
     size = 128
     steps = 400
@@ -181,14 +183,15 @@ class Contract:
 
     @pytest.mark.full
     def test_every_knob_changes_the_network_or_is_marked_without_effect(self, make_config: MakeConfig) -> None:
+        knobs = {**KNOBS, **self.knobs}
         usual = {"dropout_rate": 0.1, "dropout_seed_fixing": False, **self.narrow}
         plain = structure(self.build(make_config, **usual)[1])
         changed = {
             key
-            for key, value in KNOBS.items()
+            for key, value in knobs.items()
             if structure(self.build(make_config, **{**usual, key: value})[1]) != plain
         }
-        assert changed == set(KNOBS) & keys_with_effect(self.name)
+        assert changed == set(knobs) & keys_with_effect(self.name)
 
     @pytest.mark.parametrize("suffix", [".keras", pytest.param(".weights.h5", marks=pytest.mark.full)])
     def test_saving_and_loading_is_exact(self, make_config: MakeConfig, tmp_path: Path, suffix: str) -> None:

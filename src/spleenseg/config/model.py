@@ -25,12 +25,15 @@ _SWIN = ("SwinUNet",)
 _TRANS = ("TransUNet",)
 _SHARP = ("SharpUNet",)
 _DEEP = ("UNet3Plus", "U2Net", "BASNet", "ResEncUNet")
-_OWN_FILTERS = (*_TRANS, *_SHARP)
-_OWN_LEVELS = ("EfficientUNet", "DeepLabV3Plus", "EfficientNetB7UNet", *_TRANS, *_SHARP)
-_OWN_DILATION = ("DeepLabV3Plus", "U2Net", "BASNet", "ResEncUNet", "FastUNet")
+_OWN_FILTERS = (*_SWIN, *_TRANS, *_SHARP)
+_OWN_LEVELS = (*_SWIN, "EfficientUNet", "DeepLabV3Plus", "EfficientNetB7UNet", *_TRANS, *_SHARP)
+_OWN_DILATION = (*_SWIN, "DeepLabV3Plus", "U2Net", "BASNet", "ResEncUNet", "FastUNet")
 _OWN_KERNELS = (*_OWN_DILATION, *_SHARP)
-_OWN_NORMALIZATION = ("XceptionLikeUNet", "ResEncUNet", "FastUNet")
-_OWN_ACTIVATION = ("ResEncUNet",)
+_OWN_NORMALIZATION = (*_SWIN, "XceptionLikeUNet", "ResEncUNet", "FastUNet")
+_OWN_ACTIVATION = (
+    *_SWIN,
+    "ResEncUNet",
+)
 _UNREAD = "nothing here reads it; it is known from files made for the reference"
 
 

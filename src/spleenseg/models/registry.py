@@ -17,8 +17,10 @@ from spleenseg.models.requirements import (
     halved_five_times,
     halved_four_times,
     more_than_a_pixel,
+    more_than_one_level,
     none,
 )
+from spleenseg.models.swin_levels import swin_problems, swin_stride
 
 if TYPE_CHECKING:
     from spleenseg.config import Config, ModelConfig
@@ -69,6 +71,13 @@ ARCHITECTURES = (
         paper="Huang et al. 2020, UNet 3+, arXiv:2004.08790",
         module="spleenseg.models.unet3plus",
         stride=halved_between_levels,
+    ),
+    Architecture(
+        name="TensorflowSwinUNet",
+        paper="Cao et al. 2021, Swin-Unet, arXiv:2105.05537",
+        module="spleenseg.models.swin_unet",
+        stride=swin_stride,
+        requires=swin_problems,
     ),
     Architecture(
         name="TensorflowEfficientUNet",
@@ -124,6 +133,13 @@ ARCHITECTURES = (
         module="spleenseg.models.res_enc_unet",
         stride=halved_between_levels,
         requires=more_than_a_pixel,
+    ),
+    Architecture(
+        name="FastUNet",
+        paper="our own, of the inverted residuals of Sandler et al. 2018, MobileNetV2, arXiv:1801.04381",
+        module="spleenseg.models.fast_unet",
+        stride=halved_between_levels,
+        requires=more_than_one_level,
     ),
 )
 
