@@ -44,3 +44,12 @@ def test_names_are_known_without_loading_keras(module: str) -> None:
     code = f"import sys, spleenseg.{module}; print([n for n in sys.modules if n in ('keras', 'tensorflow', 'h5py')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["Tensorflow3DUNet", "3DUNet"])
+def test_a_network_to_come_is_named_as_such_and_not_listed(make_config: MakeConfig, name: str) -> None:
+    assert "Tensorflow3DUNet" not in registry.names()
+    with pytest.raises(
+        UserError, match=r"\[model\] model \(line \d+\): Tensorflow3DUNet is not built yet: .*ResEncUNet"
+    ):
+        registry.check(make_config(model=name))

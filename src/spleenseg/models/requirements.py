@@ -50,6 +50,11 @@ def more_than_a_pixel(config: ModelConfig) -> Problems:
     ]
 
 
+def more_than_one_level(config: ModelConfig) -> Problems:
+    """Return a problem if there is no coarser level to work at."""
+    return [("num_layers", "a single level is too few; use 6")] if config.num_layers < 2 else []
+
+
 def halved_five_times(config: ModelConfig) -> int:
     """Return by what an image side must be divisible for an encoder made to classify photographs."""
     return 32
