@@ -370,3 +370,13 @@ def test_real_slices_are_evaluated_by_case(tmp_path, real_data):
         counts[image.stem.split("_", 1)[1]] = [both + (found & truth).sum(), total + found.sum() + truth.sum()]
     expected = {case: 2 * both / total for case, (both, total) in counts.items()}
     assert {row.case: row.metrics.dice for row in result.cases} == pytest.approx(expected)
+
+
+def test_the_network_that_was_trained_counts_whatever_size_the_config_says_by_now(tmp_path):
+    mask = np.zeros((2, 32, 16), np.uint8)
+    mask[:, 8:24, 4:12] = 255
+    config, remarks = project(tmp_path, {"a": (mask, mask)}), Remarks()
+    before = evaluate(config).figures
+    changed = load_config(config.path, ["model.image_width=32", "model.image_height=64"])
+    assert evaluate(changed, reporter=remarks).figures == before
+    assert any("image_width is 32 now" in line for line in remarks.warnings)
