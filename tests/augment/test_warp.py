@@ -192,7 +192,17 @@ def test_floating_point_images_are_warped_as_whole_numbers_are() -> None:
     np.testing.assert_allclose(moved, warp(image, mask, geometry)[0], atol=1.5)
 
 
-def test_the_linear_part_is_exact_at_every_pixel_with_a_field_added() -> None:
-    geometry = geo.rotation(30).then(geo.displacement(Elastic(0.0, 8.0, 1)))
-    for with_field, exact in zip(source_map(geometry, WIDE), source_map(geo.rotation(30), WIDE), strict=True):
-        np.testing.assert_array_equal(with_field, exact)
+@pytest.mark.parametrize("shape", [(512, 512), (300, 721), (49, 81)])
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 4.0, 8.0, 16.0, 40.0])  # node spacings of 1 to 16 pixels
+def test_the_linear_part_is_exact_at_every_pixel_with_a_field_added(sigma: float, shape: tuple[int, int]) -> None:
+    nothing = geo.displacement(Elastic(0.0, sigma, 1))
+    height, width = shape
+    x, y = np.arange(width)[None, :] - (width - 1) / 2, np.arange(height)[:, None] - (height - 1) / 2
+    for linear in (geo.rotation(30), geo.scaling(0.61), geo.shear(0.31, -0.17), geo.rotation(7).then(geo.hflip())):
+        to_x, to_y = source_map(linear.then(nothing), shape)
+        xx, xy, yx, yy = linear.linear
+        assert np.abs(to_x - (xx * x + xy * y + (width - 1) / 2)).max() < 2e-4
+        assert np.abs(to_y - (yx * x + yy * y + (height - 1) / 2)).max() < 2e-4
+    to_x, to_y = source_map(nothing, shape)
+    np.testing.assert_array_equal(to_x, np.broadcast_to(np.arange(width), shape))
+    np.testing.assert_array_equal(to_y, np.broadcast_to(np.arange(height)[:, None], shape))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 import cv2
@@ -229,15 +230,22 @@ class Radial:
         return 4
 
     def on(self, grid: Grid) -> tuple[Plane, Plane]:
-        """Return the radial field."""
-        height, width = grid.shape
-        x, y = grid.positions()
-        dx, dy = x - (self.center[0] * width - 0.5), y - (self.center[1] * height - 0.5)
-        distance = np.sqrt(dx * dx + dy * dy) / (self.radius * width)
-        inside = (distance > 0.0) & (distance < 1.0)
-        sine = np.sin(0.5 * math.pi * distance, where=inside, out=np.ones_like(distance))
-        factor = sine ** np.float32(self.amount) - np.float32(1.0)
-        return factor * dx, factor * dy
+        """Return the radial field; it is the same each time, so the last few are remembered."""
+        return _radial(self, grid)
+
+
+@lru_cache(maxsize=16)
+def _radial(field: Radial, grid: Grid) -> tuple[Plane, Plane]:
+    height, width = grid.shape
+    x, y = grid.positions()
+    dx, dy = x - (field.center[0] * width - 0.5), y - (field.center[1] * height - 0.5)
+    distance = np.sqrt(dx * dx + dy * dy) / (field.radius * width)
+    inside = (distance > 0.0) & (distance < 1.0)
+    sine = np.sin(0.5 * math.pi * distance, where=inside, out=np.ones_like(distance))
+    factor = sine ** np.float32(field.amount) - np.float32(1.0)
+    dx, dy = factor * dx, factor * dy
+    dx.flags.writeable = dy.flags.writeable = False
+    return dx, dy
 
 
 def _noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
