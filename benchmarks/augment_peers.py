@@ -122,7 +122,7 @@ def albumentations() -> tuple[Work, str, str]:
         elastic = library.ElasticTransform(alpha=alpha, sigma=SIGMA, p=1)
         limits, extra = "distort_limit", {}
     cell = DISTORTION_PX / (SIDE / GRID_CELLS)
-    shear = {axis: (-SHEAR_DEGREES, SHEAR_DEGREES) for axis in "xy"}
+    shear = dict.fromkeys("xy", (-SHEAR_DEGREES, SHEAR_DEGREES))
     transform = library.Compose(
         [
             library.HorizontalFlip(p=0.5),
@@ -169,9 +169,7 @@ def monai() -> tuple[Work, str, str]:
                 mode=("bilinear", "nearest"),
                 padding_mode="zeros",
             ),
-            RandGridDistortiond(
-                keys, GRID_CELLS, 1, (-cell, cell), mode=("bilinear", "nearest"), padding_mode="zeros"
-            ),
+            RandGridDistortiond(keys, GRID_CELLS, 1, (-cell, cell), mode=("bilinear", "nearest"), padding_mode="zeros"),
         ]
     )
     image, mask = _tensors()
