@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ class WindowAttention(layers.Layer):  # type: ignore[misc]
         scores = ops.einsum("bwnhd,bwmhd->bwhnm", q * (channels // self.heads) ** -0.5, k)
         scores = ops.cast(scores, "float32") + self._biases(tokens)
         if self._mask is not None:
-            scores = scores + self._mask
+            scores = ops.add(scores, self._mask)
         shares = ops.softmax(scores, axis=-1) if tokens > 1 else ops.ones_like(scores)
         weights = ops.cast(shares, x.dtype)
         x = ops.einsum("bwhnm,bwmhd->bwnhd", weights, v)
@@ -109,6 +110,11 @@ class WindowAttention(layers.Layer):  # type: ignore[misc]
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the input."""
         return input_shape
+
+    def multiply_adds(self) -> int:
+        """Return how often an image makes it multiply: projections, and both products within windows."""
+        tokens, channels = math.prod(self._padded), self.input.shape[-1]
+        return int(tokens * (4 * channels**2 + 2 * math.prod(self._windows) * channels))
 
 
 def relative_positions(height: int, width: int, window: int) -> Ints:
