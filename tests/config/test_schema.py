@@ -8,7 +8,7 @@ import pytest
 
 from spleenseg.config import Effect, load_config
 from spleenseg.config.names import find_key
-from spleenseg.config.schema import SECTIONS
+from spleenseg.config.schema import SECTIONS, KeyView
 from spleenseg.config.section import facts
 
 from .conftest import Load
@@ -162,6 +162,15 @@ def test_what_keys_of_other_networks_do_depends_on_the_network(load: Load) -> No
 
     assert effect("TensorflowUNet") is Effect.OTHER_MODEL
     assert effect("TensorflowSwinUNet") is effect("SwinUNet") is Effect.WORKS
+
+
+def test_a_network_that_follows_its_paper_says_which_keys_it_does_not_read(load: Load) -> None:
+    def view(model: str) -> KeyView:
+        return next(view for view in load(f'model = "{model}"').describe() if view.key == "num_layers")
+
+    assert view("TensorflowUNet").effect is Effect.WORKS
+    assert view("EfficientUNet").effect is Effect.OTHER_MODEL
+    assert view("EfficientUNet").reason == "EfficientUNet follows its paper there"
 
 
 def test_keys_known_to_do_nothing_are_marked(load: Load) -> None:

@@ -38,6 +38,7 @@ def trunk_parameters(channels: int, size: str) -> int:
 
 class TestTensorflowEfficientUNet(Contract):
     name = "TensorflowEfficientUNet"
+    knobs: ClassVar[dict[str, object]] = {"efficientnet": "B1"}
     overfit: ClassVar[dict[str, object]] = {"base_filters": 8, "normalization": True}
     size = 64
 

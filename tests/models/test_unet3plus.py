@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -37,6 +37,7 @@ def formula(channels: int, base: int, count: int, per_channel: int) -> int:
 
 class TestTensorflowUNet3Plus(DeeplySupervised):
     name = "TensorflowUNet3Plus"
+    knobs: ClassVar[dict[str, object]] = {"classification_guided": True}
     sides = 2
 
     def parameters(self, config: Config) -> int:

@@ -38,6 +38,8 @@ class Architecture:
         module: the module whose `features(x, config)` builds it.
         stride: what both image sides must be divisible by, from the model section.
         requires: what else is impossible in a model section, as pairs of key and problem.
+        encoder_weights: the data set on which others have trained published weights that fit its encoder by the
+            names of the layers; None if its encoder is its own.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Architecture:
     module: str
     stride: Callable[[ModelConfig], int]
     requires: Callable[[ModelConfig], Problems] = none
+    encoder_weights: str | None = None
 
 
 ARCHITECTURES = (
@@ -84,12 +87,14 @@ ARCHITECTURES = (
         paper="Tan & Le 2019, EfficientNet, arXiv:1905.11946, as the encoder of a U-Net",
         module="spleenseg.models.efficient_unet",
         stride=halved_five_times,
+        encoder_weights="ImageNet",
     ),
     Architecture(
         name="TensorflowDeepLabV3Plus",
         paper="Chen et al. 2018, DeepLabv3+, arXiv:1802.02611, on a ResNet-50 (He et al. 2015)",
         module="spleenseg.models.deeplab_v3_plus",
         stride=halved_four_times,
+        encoder_weights="ImageNet",
     ),
     Architecture(
         name="TensorflowTransUNet",
@@ -114,6 +119,7 @@ ARCHITECTURES = (
         paper="Tan & Le 2019, EfficientNet, arXiv:1905.11946, its largest as the encoder of a U-Net",
         module="spleenseg.models.efficientnet_b7_unet",
         stride=halved_five_times,
+        encoder_weights="ImageNet",
     ),
     Architecture(
         name="TensorflowBASNet",
@@ -195,7 +201,12 @@ def _indivisible(architecture: Architecture, model: ModelConfig) -> Problems:
     stride = architecture.stride(model)
     sides = {"image_width": model.image_width, "image_height": model.image_height}
     return [
-        (key, f"{side} is not divisible by {stride}, as {architecture.name} needs at these settings")
+        (key, f"{side} is not divisible by {stride}, as {architecture.name} needs here; {_near(side, stride)} would do")
         for key, side in sides.items()
         if side % stride
     ]
+
+
+def _near(side: int, stride: int) -> str:
+    below = side - side % stride
+    return " or ".join(str(good) for good in (below, below + stride) if good)
