@@ -45,7 +45,7 @@ def infer(
     config: ConfigFile,
     overrides: Set = None,
     overlay_style: Annotated[str | None, typer.Option(help="off, contour or fill (default: the config's).")] = None,
-    tiled: Annotated[bool, typer.Option("--tiled", help="Cut large images into tiles, as section tiledinfer says.")] = False,
+    tiled: Annotated[bool, typer.Option("--tiled", help="Cut large images into tiles (section tiledinfer).")] = False,
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
