@@ -216,9 +216,9 @@ def main() -> None:
         facts = {library.name: library.facts for library in libraries}
     ours, strong = rates[OURS], rates[STRONG]
     speedups = {name: speedup(ours, rates[name]) for name in OTHERS}
-    scaling = thread_scaling(3 if options.quick else 7, 100)
-    reference = overhead(REFERENCE, 4, 1 if options.quick else 3, 6 if options.quick else 10)
-    small = overhead(SMALL, 8, 3 if options.quick else 7, 60)
+    scaling = thread_scaling(*((3, 60) if options.quick else (9, 100)))
+    small = overhead(SMALL, 8, *((3, 30) if options.quick else (9, 60)))
+    reference = overhead(REFERENCE, 4, *((1, 3) if options.quick else (3, 10)))
     result = {
         "pairs_per_s": round(median(ours), 1),
         "speedup_albumentationsx": speedup(ours, rates[X]) if X in rates else None,
