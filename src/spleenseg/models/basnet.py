@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from keras import layers
 
-from spleenseg.models.blocks import NORM_MOMENTUM, Tensor, conv_norm_act, dropout, enlarged
+from spleenseg.models.blocks import NORM_MOMENTUM, Tensor, conv_norm_act, dropout, enlarged, every_second
 from spleenseg.models.supervision import Supervised, side_logits, side_name
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ def _three(x: Tensor, filters: list[int], dilations: tuple[int, ...], config: Mo
 
 def _residual_block(x: Tensor, filters: int, stride: int, config: ModelConfig, name: str) -> Tensor:
     """Convolve twice and add the input, projected where the shape changes (He et al. 2015, ResNet)."""
-    start = x
+    start = every_second(x, f"{name}_thin") if stride > 1 else x
     if stride > 1 or x.shape[-1] != filters:
-        start = _normalised(start, filters, f"{name}_project", kernel=1, stride=stride)
+        start = _normalised(start, filters, f"{name}_project", kernel=1)
     x = _normalised(x, filters, f"{name}_conv1", stride=stride)
     x = layers.Activation(config.activation, name=f"{name}_act1")(x)
     x = _normalised(x, filters, f"{name}_conv2")

@@ -133,6 +133,15 @@ def doubled(x: Tensor, filters: int, name: str) -> Tensor:
     return layers.Conv2DTranspose(filters, 2, strides=2, padding="same", name=name)(x)
 
 
+def every_second(x: Tensor, name: str) -> Tensor:
+    """Keep every second pixel down and across.
+
+    A 1x1 convolution after it is one with stride 2, which TensorFlow 2.21 must not be given: training one of few
+    channels on a CPU, it writes beyond its memory.
+    """
+    return layers.MaxPooling2D(1, strides=2, name=name)(x)
+
+
 def enlarged(x: Tensor, factor: int, name: str, dtype: str | None = None) -> Tensor:
     """Enlarge height and width `factor` times, bilinearly; nothing to learn."""
     if factor == 1:

@@ -66,8 +66,8 @@ def _transformed(x: Tensor, config: ModelConfig) -> Tensor:
     x = dropout(x, config.dropout_rate, config, "tokens_dropout")
     for number in range(config.num_transformer):
         x = _transformer_block(x, config, f"transformer{number}")
-    x = layers.LayerNormalization(epsilon=1e-6, name="tokens_norm")(x)
-    return layers.Reshape((height, width, config.embed_dim), name="tokens_image")(x)
+    x = layers.LayerNormalization(epsilon=1e-6, name="bottom_norm")(x)
+    return layers.Reshape((height, width, config.embed_dim), name="bottom_image")(x)
 
 
 def _transformer_block(x: Tensor, config: ModelConfig, name: str) -> Tensor:

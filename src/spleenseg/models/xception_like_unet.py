@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from keras import layers
 
-from spleenseg.models.blocks import NORM_MOMENTUM, Level, Tensor, dropout, levels
+from spleenseg.models.blocks import NORM_MOMENTUM, Level, Tensor, dropout, every_second, levels
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -38,7 +38,7 @@ def features(x: Tensor, config: ModelConfig) -> Tensor:
 
 
 def _halved(x: Tensor, level: Level, config: ModelConfig, name: str) -> Tensor:
-    start = layers.Conv2D(level.filters, 1, strides=2, padding="same", name=f"{name}_project")(x)
+    start = layers.Conv2D(level.filters, 1, name=f"{name}_project")(every_second(x, f"{name}_thin"))
     x = _twice(layers.SeparableConv2D, x, level, config, name)
     x = layers.MaxPooling2D(3, strides=2, padding="same", name=f"{name}_pool")(x)
     return layers.Add(name=f"{name}_add")([x, start])
