@@ -98,10 +98,8 @@ def source_map(geometry: Geometry, shape: Shape, scratch: Scratch | None = None)
     height, width = shape
     if not geometry.fields:
         x, y = np.arange(width)[None, :], np.arange(height)[:, None]
-        (row_x, column_x), (row_y, column_y) = _linear_part(geometry, x, y, shape)
-        return _outer_sum(row_x, column_x, scratch.get("x", shape)), _outer_sum(
-            row_y, column_y, scratch.get("y", shape)
-        )
+        along_x, along_y = _linear_part(geometry, x, y, shape)
+        return _outer_sum(*along_x, scratch.get("x", shape)), _outer_sum(*along_y, scratch.get("y", shape))
     xx, xy, yx, yy = (np.float32(value) for value in geometry.linear)
     grid, dx, dy = total(geometry.fields, shape)
     (row_x, column_x), (row_y, column_y) = _linear_part(geometry, *grid.positions(), shape)

@@ -10,7 +10,7 @@ from types import FrameType
 
 import typer
 
-from spleenseg.cli import augment, config, data, demo, segment, work
+from spleenseg.cli import augment, config, data, demo, models, segment, work
 from spleenseg.errors import ExitCode, UserError
 
 INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
@@ -34,6 +34,7 @@ app.command("evaluate")(work.evaluate)
 app.command("infer")(work.infer)
 app.command("segment")(segment.segment)
 app.add_typer(augment.app, name="augment", help="Look at augmentation, or write an augmented copy of a dataset.")
+app.add_typer(models.app, name="models", help="List the networks, or describe the one a config names.")
 app.add_typer(config.app, name="config", help="Check, show or start a config file.")
 
 

@@ -15,7 +15,6 @@ Background = Annotated[
 ]
 _COLORED = "`[segmentation] colorize` colours the masks"
 _AS_IS = "images are segmented as they are"
-_INSPECT = "no command draws the network"
 
 
 class InferConfig(Section):
@@ -65,5 +64,5 @@ class SegmentationConfig(Section):
 class InspectConfig(Section):
     """Files that describe the network."""
 
-    model_graph: Folder = key("./model.png", "Drawing of the network.", unused=_INSPECT)
-    summary: Folder = key("./summary.txt", "Table of its layers.", unused=_INSPECT)
+    model_graph: Folder = key("./model.png", "Drawing of the network, a PNG, by `models show`.")
+    summary: Folder = key("./summary.txt", "Table of its layers, by `models show`.")
