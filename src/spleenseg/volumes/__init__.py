@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spleenseg.volumes.reading import read_labels, read_volume
+from spleenseg.volumes.reading import case_name, is_scan, read_labels, read_volume
 from spleenseg.volumes.volume import StoredGrid, Volume
 from spleenseg.volumes.windows import apply_window
 from spleenseg.volumes.writing import write_labels, write_map, write_volume
@@ -11,6 +11,8 @@ __all__ = [
     "StoredGrid",
     "Volume",
     "apply_window",
+    "case_name",
+    "is_scan",
     "read_labels",
     "read_volume",
     "write_labels",

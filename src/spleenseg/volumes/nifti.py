@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from spleenseg.errors import UserError
 from spleenseg.files import atomic
 from spleenseg.volumes import gzipped
+from spleenseg.volumes.options import ReadOptions
 from spleenseg.volumes.orientation import is_invertible
 from spleenseg.volumes.volume import StoredGrid, Volume
 
@@ -61,19 +62,27 @@ def stem(path: Path) -> str:
     return next((name[: -len(end)] for end in reversed(SUFFIXES) if lowered.endswith(end)), name)
 
 
-def read(path: Path, modality: str | None) -> Volume:
+def accepts(path: Path) -> bool:
+    """Say whether a path is a file of this kind, by its name."""
+    return path.name.lower().endswith(SUFFIXES) and path.is_file()
+
+
+def read(path: Path, options: ReadOptions) -> Volume:
     """Read a scan.
 
     Args:
         path: .nii or .nii.gz, three-dimensional (or more, with one frame), real numbers.
-        modality: what the caller knows of it; NIfTI does not say.
+        options: as asked; NIfTI says nothing of the modality or the patient.
 
     Raises:
         UserError: anything that keeps the file from being a volume of int16 HU with a geometry.
     """
     image = read_stored(path)
-    values = _as_int16(image, path)
-    return Volume.from_stored(values, image.affine, case=stem(path), modality=modality)
+    values, affine = _as_int16(image, path), image.affine
+    del image
+    return Volume.from_stored(
+        values, affine, case=stem(path), modality=options.modality, orientation=options.orientation
+    )
 
 
 def read_stored(path: Path) -> StoredImage:

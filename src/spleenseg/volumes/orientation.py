@@ -8,7 +8,10 @@ import numpy as np
 from nibabel.orientations import io_orientation
 from numpy.typing import NDArray
 
+from spleenseg.errors import UserError
+
 _LPS_SIGN_IN_RAS = (-1, -1, 1)
+_DIRECTIONS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}  # RAS axis, sign
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,30 @@ def nearest_axis_map(affine: NDArray[np.float64]) -> AxisMap:
     axes = [int(np.flatnonzero(ornt[:, 0] == world)[0]) for world in range(3)]
     flips = [bool(ornt[axis, 1] != sign) for axis, sign in zip(axes, _LPS_SIGN_IN_RAS, strict=True)]
     return AxisMap((axes[0], axes[1], axes[2]), (flips[0], flips[1], flips[2]))
+
+
+def declared_affine(code: str, affine: NDArray[np.float64], stored_shape: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Return an affine whose axes point where `code` says; lengths of the axes and the grid's centre are kept.
+
+    Args:
+        code: where the stored axes i, j, k run to, such as "LAS": one each of L|R, A|P and S|I.
+        affine: what the file says, stored voxel (i, j, k, 1) to RAS mm.
+        stored_shape: lengths of the stored axes.
+
+    Raises:
+        UserError: `code` is no orientation.
+    """
+    directions = [_DIRECTIONS.get(letter) for letter in code.upper()]
+    if len(code) != 3 or {found[0] for found in directions if found} != {0, 1, 2}:
+        raise UserError(f"'{code}' is no orientation; give three letters, one each of L|R, A|P and S|I, such as LAS")
+    centre = np.append((np.array(stored_shape) - 1) / 2, 1)
+    result = np.zeros((4, 4))
+    for stored, found in enumerate(directions):
+        assert found is not None
+        result[found[0], stored] = found[1] * np.linalg.norm(affine[:3, stored])
+    result[:3, 3] = (affine @ centre)[:3] - result[:3, :3] @ centre[:3]
+    result[3, 3] = 1
+    return result
 
 
 def is_invertible(affine: NDArray[np.float64]) -> bool:

@@ -11,41 +11,69 @@ from numpy.typing import NDArray
 
 from spleenseg.errors import UserError
 from spleenseg.volumes import nifti
-from spleenseg.volumes.volume import StoredGrid, Volume
-
-GRID_TOLERANCE = 0.1  # of the smallest spacing: how far a corner voxel of two equal grids may be apart
+from spleenseg.volumes.grids import onto
+from spleenseg.volumes.options import ReadOptions
+from spleenseg.volumes.volume import Volume
 
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: what it is called, what its paths look like, and how it is read."""
+    """A kind of scan: what it is called, which paths are of it, and how scans and label maps are read.
+
+    `labels` returns the map [z, y, x] on the voxels of the scan given.
+    """
 
     name: str
     accepts: Callable[[Path], bool]
-    read: Callable[[Path, str | None], Volume]
+    case: Callable[[Path], str]
+    read: Callable[[Path, ReadOptions], Volume]
+    labels: Callable[[Path, Volume], NDArray[np.uint8]]
 
 
-FORMATS = (Format("NIfTI (.nii, .nii.gz)", lambda path: path.name.lower().endswith(nifti.SUFFIXES), nifti.read),)
+def _nifti_labels(path: Path, like: Volume) -> NDArray[np.uint8]:
+    image = nifti.read_stored(path)
+    return onto(nifti.as_labels(image, path), image.affine, like, path)
 
 
-def read_volume(path: Path | str, modality: str | None = None) -> Volume:
+FORMATS = (Format("NIfTI (.nii, .nii.gz)", nifti.accepts, nifti.stem, nifti.read, _nifti_labels),)
+
+
+def is_scan(path: Path | str) -> bool:
+    """Say, from its name and first bytes, whether a path is one scan (which may still prove unreadable)."""
+    return _format_of(Path(path)) is not None
+
+
+def case_name(path: Path | str) -> str:
+    """Return the name of the case a scan is: the stem of its file or folder."""
+    path = Path(path)
+    form = _format_of(path)
+    return form.case(path) if form is not None else nifti.stem(path)
+
+
+def read_volume(
+    path: Path | str,
+    modality: str | None = None,
+    *,
+    series: str | None = None,
+    allow_gaps: bool = False,
+    orientation: str | None = None,
+    key: bytes | None = None,
+) -> Volume:
     """Read a scan into the one orientation: [z, y, x] int16 HU, x -> Left, y -> Posterior, z -> Superior.
 
     Args:
         path: a NIfTI file.
         modality: what the caller knows the scan to be ("CT"); taken over where the file does not say.
+        series: which DICOM series of several: its UID, or its number.
+        allow_gaps: resample a DICOM series with missing or uneven slices onto even positions; `notes` says so.
+        orientation: where the stored axes run to, such as "LAS", against what the file says; `notes` says so.
+        key: key of the pseudonym `patient`; without it `patient` is the case.
 
     Raises:
         UserError: the path is missing, of no known kind, damaged, or no volume of int16 HU with a geometry.
     """
     path = Path(path)
-    if not path.exists():
-        raise UserError(f"{path}: no such file")
-    reader = next((form.read for form in FORMATS if path.is_file() and form.accepts(path)), None)
-    if reader is None:
-        known = " or ".join(form.name for form in FORMATS)
-        raise UserError(f"{path}: not a scan of a kind that can be read; give {known}")
-    return reader(path, modality)
+    return _require_format(path).read(path, ReadOptions(modality, series, allow_gaps, orientation, key))
 
 
 def read_labels(path: Path | str, like: Volume) -> NDArray[np.uint8]:
@@ -60,38 +88,21 @@ def read_labels(path: Path | str, like: Volume) -> NDArray[np.uint8]:
 
     Raises:
         UserError: unreadable, not whole numbers, or another grid: other lengths, or a corner voxel further
-            than `GRID_TOLERANCE` of the smallest spacing from its place.
+            than `grids.GRID_TOLERANCE` of the smallest spacing from its place.
     """
     path = Path(path)
-    image = nifti.read_stored(path)
-    i, j, k = image.values.shape
-    grid = StoredGrid.of((i, j, k), image.affine)
-    _require_same_grid(grid, like, path)
-    return np.array(grid.axis_map.to_canonical(nifti.as_labels(image, path)), np.uint8, order="C")
+    return _require_format(path).labels(path, like)
 
 
-def _require_same_grid(grid: StoredGrid, like: Volume, path: Path) -> None:
-    ours, theirs = grid.canonical_shape, like.array.shape
-    if ours != theirs:
-        raise UserError(
-            f"{path}: lies on another grid than {like.case}: "
-            f"{_by(ours[::-1])} voxels (left, posterior, superior) against {_by(theirs[::-1])}"
-        )
-    distance = _corner_distance(grid.canonical_affine, like.affine, theirs)
-    limit = GRID_TOLERANCE * min(like.spacing)
-    if distance > limit:
-        raise UserError(
-            f"{path}: lies on another grid than {like.case}: its affine puts a corner voxel "
-            f"{distance:.3g} mm from its place (at most {limit:.2g} mm allowed)"
-        )
+def _format_of(path: Path) -> Format | None:
+    return next((form for form in FORMATS if form.accepts(path)), None)
 
 
-def _corner_distance(a: NDArray[np.float64], b: NDArray[np.float64], shape: tuple[int, ...]) -> float:
-    """Return how far apart two affines put the corner voxels of a [z, y, x] grid, at most, in mm."""
-    z, y, x = shape
-    corners = np.array([(i, j, k, 1) for i in (0, x - 1) for j in (0, y - 1) for k in (0, z - 1)], dtype=float)
-    return float(np.linalg.norm((corners @ (a - b).T)[:, :3], axis=1).max())
-
-
-def _by(lengths: tuple[int, ...]) -> str:
-    return "x".join(map(str, lengths))
+def _require_format(path: Path) -> Format:
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    form = _format_of(path)
+    if form is None:
+        known = " or ".join(form.name for form in FORMATS)
+        raise UserError(f"{path}: not a scan of a kind that can be read; give {known}")
+    return form

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
-from spleenseg.volumes.orientation import AxisMap, nearest_axis_map
+from spleenseg.volumes.orientation import AxisMap, declared_affine, nearest_axis_map
+
+if TYPE_CHECKING:
+    from spleenseg.volumes.dicom.source import DicomSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +56,10 @@ class Volume:
         case: stem of the file or folder.
         patient: pseudonym of the patient, or the case where nothing is known.
         modality: "CT", "MR", ... or None where the file does not say.
-        stored: the source's own grid.
+        stored: the source's own grid; where an orientation was declared, with the affine of the file and the
+            axis map of the declaration, so that labels return to where the file says it lies.
+        notes: what was done on reading that a user of the results must know, a sentence each.
+        source: the DICOM images it was read from, or None.
     """
 
     array: NDArray[np.int16]
@@ -60,6 +68,8 @@ class Volume:
     patient: str
     modality: str | None
     stored: StoredGrid
+    notes: tuple[str, ...] = ()
+    source: DicomSource | None = None
 
     @classmethod
     def from_stored(
@@ -70,12 +80,30 @@ class Volume:
         case: str,
         patient: str | None = None,
         modality: str | None = None,
+        orientation: str | None = None,
+        notes: tuple[str, ...] = (),
+        source: DicomSource | None = None,
     ) -> Volume:
-        """Bring an array [i, j, k] and its affine (voxel (i, j, k, 1) to RAS mm) into the one orientation."""
+        """Bring an array [i, j, k] and its affine (voxel (i, j, k, 1) to RAS mm) into the one orientation.
+
+        `stored_array` may become the memory of the volume; `orientation` declares where its axes run to,
+        against the affine.
+
+        Raises:
+            UserError: `orientation` is none.
+        """
         i, j, k = stored_array.shape
         grid = StoredGrid.of((i, j, k), affine)
-        array = np.array(grid.axis_map.to_canonical(stored_array), dtype=np.int16, order="C")
-        return cls(array, grid.canonical_affine, case, patient or case, modality, grid)
+        if orientation is not None:
+            meant = declared_affine(orientation, grid.affine, grid.shape)
+            notes = (*notes, _overridden(orientation, grid.affine))
+        else:
+            meant = grid.affine
+        axis_map = nearest_axis_map(meant)
+        array = np.require(axis_map.to_canonical(stored_array), np.int16, ["C", "W", "A"])
+        canonical = axis_map.canonical_affine(meant, grid.shape)
+        stored = StoredGrid(grid.shape, grid.affine, axis_map)
+        return cls(array, canonical, case, patient or case, modality, stored, notes, source)
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -87,3 +115,8 @@ class Volume:
     def voxel_ml(self) -> float:
         """Volume of one voxel in millilitres (exact for sheared grids: the affine's determinant)."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+
+def _overridden(orientation: str, affine: NDArray[np.float64]) -> str:
+    said = "".join(aff2axcodes(affine))
+    return f"orientation overridden: {orientation.upper()}, where the file says {said}"
