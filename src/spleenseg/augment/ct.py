@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from spleenseg.augment.intensity import Intensity
 from spleenseg.augment.scanner import Blur, LowResolution, Noise, Shading
 from spleenseg.augment.steps import Step, between, draw_seed, factor_between
 from spleenseg.augment.tone import Contrast, Gamma, Window, other_window, rescaled_hu
+from spleenseg.augment.warp import Image
 
 if TYPE_CHECKING:
     from spleenseg.config import Config
 
 _AIR = -1000.0  # HU
+
+
+@dataclass(frozen=True)
+class InEachWindow:
+    """What happens to the HU of a slice, as each of its windows shows it.
+
+    Attributes:
+        operations: one a window, all with the same parameters in HU; each changes its own group of channels.
+    """
+
+    operations: tuple[Intensity, ...]
+
+    def __call__(self, image: Image) -> Image:
+        """Return the changed image [H, W, windows x neighbours]."""
+        groups = np.split(image, len(self.operations), axis=-1)
+        pairs = zip(self.operations, groups, strict=True)
+        return np.concatenate([operation(np.ascontiguousarray(group)) for operation, group in pairs], axis=-1)
+
+
+def in_each(windows: tuple[Window, ...], operation: Callable[[Window], Intensity]) -> Intensity:
+    """Return what `operation` makes of one window, or of each of several."""
+    operations = tuple(operation(window) for window in windows)
+    return operations[0] if len(operations) == 1 else InEachWindow(operations)
 
 
 def ct_steps(config: Config) -> Iterator[Step[Intensity]]:
@@ -22,21 +49,27 @@ def ct_steps(config: Config) -> Iterator[Step[Intensity]]:
     Raises:
         UserError: `window_hu` could close the window, or the manifest of the training slices is damaged.
     """
-    window = training_window(config)
-    _require_open_window(config, window)
+    windows = training_windows(config)
+    for window in windows:
+        _require_open_window(config, window)
     yield from _sharpness(config)
-    yield from _readings(config, window)
-    yield from _display(config, window)
+    yield from _readings(config, windows)
+    yield from _display(config, windows)
 
 
-def training_window(config: Config) -> Window:
-    """Return the HU that the training slices show as 0 and 255: their manifest's, else the reference's 0 and 255."""
+def training_windows(config: Config) -> tuple[Window, ...]:
+    """Return the HU that the training slices show as 0 and 255, in each window of `[dataset] windows`.
+
+    Without that key: those of their manifest, else the reference's 0 and 255.
+    """
     from spleenseg.datasets.manifest import Expectation, find_manifest
 
+    if config.dataset.windows is not None:
+        return tuple(Window(*window) for window in config.dataset.windows)
     folder = config.train.image_datapath
     manifest = find_manifest(folder) if folder is not None else None
     look = Expectation.reference() if manifest is None else manifest.expectation
-    return Window(*look.window_hu)
+    return (Window(*look.window_hu),)
 
 
 def _require_open_window(config: Config, window: Window) -> None:
@@ -57,32 +90,33 @@ def _sharpness(config: Config) -> Iterator[Step[Intensity]]:
     yield Step("blur", keys.blur_probability, lambda rng: Blur(between(rng, keys.blur_sigma)))
 
 
-def _readings(config: Config, window: Window) -> Iterator[Step[Intensity]]:
-    keys, floor = config.intensity, (window.low - _AIR) * window.per_hu
-    one_slice = config.dataset.context == 0
-    yield Step(
-        "bias field",
-        keys.bias_probability,
-        lambda rng: Shading(between(rng, keys.bias_strength), floor, draw_seed(rng)),
-    )
-    yield Step(
-        "HU shift and scale",
-        keys.hu_probability,
-        lambda rng: rescaled_hu(window, between(rng, keys.hu_scale), between(rng, keys.hu_shift)),
-    )
-    yield Step(
-        "noise",
-        keys.noise_probability,
-        lambda rng: Noise(between(rng, keys.noise_hu) * window.per_hu, draw_seed(rng), shared=one_slice),
-    )
+def _readings(config: Config, windows: tuple[Window, ...]) -> Iterator[Step[Intensity]]:
+    keys, one_slice = config.intensity, config.dataset.context == 0
+
+    def shading(rng: np.random.Generator) -> Intensity:
+        strength, seed = between(rng, keys.bias_strength), draw_seed(rng)
+        return in_each(windows, lambda window: Shading(strength, (window.low - _AIR) * window.per_hu, seed))
+
+    def reading(rng: np.random.Generator) -> Intensity:
+        scale, shift = between(rng, keys.hu_scale), between(rng, keys.hu_shift)
+        return in_each(windows, lambda window: rescaled_hu(window, scale, shift))
+
+    def noise(rng: np.random.Generator) -> Intensity:
+        sigma, seed = between(rng, keys.noise_hu), draw_seed(rng)
+        return in_each(windows, lambda window: Noise(sigma * window.per_hu, seed, shared=one_slice))
+
+    yield Step("bias field", keys.bias_probability, shading)
+    yield Step("HU shift and scale", keys.hu_probability, reading)
+    yield Step("noise", keys.noise_probability, noise)
 
 
-def _display(config: Config, window: Window) -> Iterator[Step[Intensity]]:
+def _display(config: Config, windows: tuple[Window, ...]) -> Iterator[Step[Intensity]]:
     keys = config.intensity
-    yield Step(
-        "window",
-        keys.window_probability,
-        lambda rng: other_window(window, between(rng, keys.window_hu), between(rng, keys.window_hu)),
-    )
+
+    def window(rng: np.random.Generator) -> Intensity:
+        low, high = between(rng, keys.window_hu), between(rng, keys.window_hu)
+        return in_each(windows, lambda known: other_window(known, low, high))
+
+    yield Step("window", keys.window_probability, window)
     yield Step("contrast", keys.contrast_probability, lambda rng: Contrast(factor_between(rng, keys.contrast_factor)))
     yield Step("gamma", keys.gamma_probability, lambda rng: Gamma(factor_between(rng, keys.gamma_exponent)))

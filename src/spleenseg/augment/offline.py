@@ -19,7 +19,7 @@ from spleenseg.augment.reference import ReferencePolicy
 from spleenseg.augment.stream import sequential_opencv
 from spleenseg.augment.transform import Transform
 from spleenseg.config import Config
-from spleenseg.datasets.check import Section, read_section
+from spleenseg.datasets.check import Section, read_section, require_pictures
 from spleenseg.datasets.decode import read_image, read_mask
 from spleenseg.datasets.fit import without_repeats
 from spleenseg.datasets.folders import SliceFile
@@ -122,6 +122,7 @@ def augment_dataset(
     if config.dataset.context:
         raise config.error("dataset", "context", "neighbouring slices would be varied differently; train instead")
     sections = _sections(config, augment)
+    require_pictures(sections["train"], "augment run")
     seed = config.train.seed if seed is None else seed
     jobs = [job for name in sections for job in _jobs(name, sections[name].files, policy, copies, augment, seed)]
     _refuse_equal_names(jobs)

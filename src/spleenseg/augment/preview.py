@@ -14,7 +14,7 @@ from spleenseg.augment.compose import ComposePolicy
 from spleenseg.augment.policies import Policy, augmenting_policy
 from spleenseg.augment.transform import Transform
 from spleenseg.config import Config
-from spleenseg.datasets.check import read_section
+from spleenseg.datasets.check import read_section, require_pictures
 from spleenseg.datasets.folders import SliceFile
 from spleenseg.datasets.parallel import in_threads
 from spleenseg.datasets.slices import decode
@@ -65,12 +65,14 @@ def _samples(policy: Policy, rng: np.random.Generator, subject: Decoded) -> Iter
 
 def _subject(config: Config, reporter: Reporter) -> Decoded:
     """Return the slice with the most organ among candidates spread over the training slices."""
-    files = read_section(config, "train").files
+    section = read_section(config, "train")
+    require_pictures(section, "augment preview")
+    files = section.files
     spread = np.linspace(0, len(files) - 1, min(_CANDIDATES, len(files))).astype(int)
     candidates = [files[place] for place in spread]
 
     def read(file: SliceFile) -> Decoded:
-        return decode(file, config)
+        return decode(file, config, section.expectation)
 
     decoded = in_threads(read, candidates, "reading [train]", config.train.threads, reporter)
     return max(decoded, key=lambda slice_: int(np.count_nonzero(slice_.labels)))

@@ -61,10 +61,14 @@ def _dropout_stays_below_one(config: Config) -> Iterator[tuple[str, str, str]]:
 
 def _channels(config: Config) -> Iterator[tuple[str, str, str]]:
     channels, context = config.model.image_channels, config.dataset.context
-    if context and channels != 1 + 2 * context:
-        text = f"must be {1 + 2 * context} (1 + 2 x [dataset] context), is {channels}"
+    windows = len(config.dataset.windows or (None,))
+    needed = windows * (1 + 2 * context)
+    if needed > 1 and channels != needed:
+        per_window = "1 + 2 x [dataset] context"
+        reason = per_window if windows == 1 else f"{windows} [dataset] windows x ({per_window})"
+        text = f"must be {needed} ({reason}), is {channels}"
         yield "model", "image_channels", text
-    if not context and channels not in (1, 3):
+    if needed == 1 and channels not in (1, 3):
         yield "model", "image_channels", f"must be 1 (grey) or 3 (colour), is {channels}"
 
 

@@ -33,6 +33,12 @@ class DatasetConfig(Section):
     )
     stretch: Flag = key(False, "Let images of other proportions than the model's be stretched to its size.")
     context: Annotated[int, kinds.whole(0, 31)] = key(0, "Neighbouring slices on each side given to the network.")
+    context_mm: Annotated[float | None, kinds.optional(kinds.positive(at_most=100))] = key(
+        None, "How far apart these neighbours are in mm (the nearest slices are taken); None: adjacent slices."
+    )
+    windows: Annotated[tuple[tuple[float, float], ...] | None, kinds.optional(kinds.windows())] = key(
+        None, "HU windows, each given to the network as its own channel; None: the one the dataset was prepared with."
+    )
     cache_mb: Annotated[int | None, kinds.optional(kinds.whole(0, MOST))] = key(
         None, "Memory for the decoded slices of a section in MB; the rest is memory-mapped. None: a quarter of all."
     )

@@ -171,6 +171,12 @@ def span(item: Kind, example: str) -> Kind:
     return Kind(f"a range (lowest, highest), both {item.accepts}, such as {example}", convert)
 
 
+def windows() -> Kind:
+    """One or several HU windows (low, high), low below high; kept as a tuple of tuples."""
+    window = Kind("(low, high) in HU with low below high", _window)
+    return listed(window, "[(-160, 240), (-1000, 400)]", 1)
+
+
 def optional(kind: Kind) -> Kind:
     """What `kind` takes, or None."""
     return Kind(f"{kind.accepts}, or None", lambda value: None if value is None else kind.convert(value))
@@ -221,6 +227,11 @@ def _flag(value: object) -> bool:
     if value in (0, 1) and isinstance(value, int):
         return bool(value)
     raise ValueError(did_you_mean(value, ("True", "False")) if isinstance(value, str) else "")
+
+
+def _window(value: object) -> tuple[Any, ...]:
+    low, high = (_number(entry) for entry in _entries(value))
+    return tuple(_check((low, high), low < high))
 
 
 def _whole(value: object) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spleenseg.config import Config
+from spleenseg.datasets.cases import SUFFIX, is_prepared, open_array, split_slices
 from spleenseg.datasets.decode import picture_size
 from spleenseg.datasets.folders import SliceFile, assign_patients, attach_masks, list_images
 from spleenseg.datasets.manifest import Expectation, Manifest, find_manifest
@@ -24,7 +25,8 @@ class Section:
     Attributes:
         files: images with their masks (without, for the sections that infer).
         manifest: of the dataset they belong to; None for plain folders.
-        expectation: how these images look: the manifest's or the reference's, with `[dataset] context`.
+        expectation: how these images look: the manifest's or the reference's, with `[dataset] context`,
+            `context_mm` and `windows`.
     """
 
     files: tuple[SliceFile, ...]
@@ -37,12 +39,30 @@ def read_section(config: Config, section: str) -> Section:
 
     Args:
         config: a loaded config.
-        section: "train", "eval", "test", "infer" or "tiledinfer".
+        section: "train", "eval", "test", "infer" or "tiledinfer". The images of the first three may also be
+            named by a split of a volume dataset: ``DATASET/train``, or ``DATASET/train/images`` as in one of
+            pictures; its labels need no folder of their own.
 
     Raises:
         UserError: naming file, section and key: a folder is not given, missing or empty, an image or mask
             is alone, or the dataset's labels do not fit `[model] num_classes`.
     """
+    prepared = None if section in _INFER else _prepared_slices(config, section)
+    if prepared is not None:
+        _require_fitting_classes(config, prepared[0])
+        return Section(prepared[1], prepared[0], _with_channels(prepared[0].expectation, config))
+    if config.dataset.windows is not None and section not in _INFER:
+        problem = "needs a dataset of volumes (spleenseg prepare --format volumes); pictures show one window for good"
+        raise config.error("dataset", "windows", problem)
+    return _pictures(config, section)
+
+
+def _prepared_slices(config: Config, section: str) -> tuple[Manifest, tuple[SliceFile, ...]] | None:
+    with blaming(config, section, "image_datapath"):
+        return split_slices(_folder(config, section, "image_datapath"))
+
+
+def _pictures(config: Config, section: str) -> Section:
     if section in _INFER:
         with blaming(config, section, "images_dir"):
             files = list_images(_folder(config, section, "images_dir"))
@@ -56,7 +76,32 @@ def read_section(config: Config, section: str) -> Section:
         _require_fitting_classes(config, manifest)
         files = assign_patients(files, manifest.patients)
     look = manifest.expectation if manifest else Expectation.reference(config.model.num_classes)
-    return Section(files, manifest, look.model_copy(update={"context": config.dataset.context}))
+    return Section(files, manifest, _with_channels(look, config))
+
+
+def _with_channels(look: Expectation, config: Config) -> Expectation:
+    """Add what the config says of the channels: neighbours and windows."""
+    dataset = config.dataset
+    windows = dataset.windows or (look.window_hu,)
+    return look.model_copy(
+        update={
+            "context": dataset.context,
+            "context_mm": dataset.context_mm if dataset.context else None,
+            "window_hu": windows[0],
+            "windows": windows if len(windows) > 1 else (),
+        }
+    )
+
+
+def require_pictures(section: Section, doing: str) -> None:
+    """Refuse a volume dataset where only pictures can be used.
+
+    Raises:
+        UserError: naming `doing`, such as "augment run".
+    """
+    if is_prepared(section.files[0]):
+        dataset = section.files[0].image.parents[1]
+        raise UserError(f"{doing} needs pictures, {dataset} holds volumes; prepare it with --format slices")
 
 
 def check_sections(config: Config, sections: Iterable[str]) -> None:
@@ -72,7 +117,7 @@ def check_sections(config: Config, sections: Iterable[str]) -> None:
     truths: dict[str, Section] = {}
     for name in sections:
         section = read_section(config, name)
-        for file in section.files:
+        for file in {file.image: file for file in section.files}.values():
             _check_headers(config, name, file)
         if name not in _INFER:
             _require_same_look(config, truths, name, section)
@@ -88,12 +133,24 @@ def _folder(config: Config, section: str, key: str) -> Path:
 
 def _check_headers(config: Config, section: str, file: SliceFile) -> None:
     with blaming(config, section, "images_dir" if section in _INFER else "image_datapath"):
-        size = picture_size(file.image)
+        size = slice_size(file.image)
         if section not in _INFER:
             require_same_proportions(file, size, config)
     if file.mask is not None:
         with blaming(config, section, "mask_datapath"):
-            require_same_size(file, size, picture_size(file.mask))
+            require_same_size(file, size, slice_size(file.mask))
+
+
+def slice_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) of a picture or of the slices of a prepared case, from the header alone.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if path.suffix != SUFFIX:
+        return picture_size(path)
+    _, height, width = open_array(path).shape
+    return height, width
 
 
 def require_same_proportions(file: SliceFile, size: tuple[int, int], config: Config) -> None:
@@ -149,6 +206,6 @@ def _require_same_look(config: Config, others: Mapping[str, Section], name: str,
 
 
 def _shown(look: Expectation) -> str:
-    low, high = look.window_hu
+    windows = " and ".join(f"{low:g} to {high:g}" for low, high in look.shown_windows)
     names = ", ".join(f"{name} = {value}" for name, value in look.labels.items())
-    return f"HU {low:g} to {high:g}, {look.display} ({names})"
+    return f"HU {windows}, {look.display} ({names})"

@@ -28,10 +28,7 @@ def data_hash(files: Sequence[SliceFile]) -> str:
     Raises:
         UserError: a file cannot be read.
     """
-    lines = sorted(in_threads(_fingerprint, files, "hashing"))
+    paths = list({path: None for file in files for path in (file.image, file.mask) if path})  # cases hold many slices
+    hashes = dict(zip(paths, in_threads(sha256, paths, "hashing"), strict=True))
+    lines = sorted(f"{hashes[file.image]} {hashes[file.mask] if file.mask else '-'} {file.name}" for file in files)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _fingerprint(file: SliceFile) -> str:
-    mask = sha256(file.mask) if file.mask else "-"
-    return f"{sha256(file.image)} {mask} {file.name}"

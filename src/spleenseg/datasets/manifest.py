@@ -17,6 +17,7 @@ UNFINISHED_NAME = ".prepare"
 
 FORMAT = 1
 Display = Literal["radiological", "reference"]
+Layout = Literal["slices", "volumes", "nnunet"]
 
 
 class _Record(BaseModel):
@@ -31,6 +32,8 @@ class Expectation(_Record):
         display: "radiological" (patient's left on the viewer's right) or "reference" (mirrored left-right).
         pixel_mm: pixel size the slices were resampled to; None: resized by pixels.
         context: neighbouring slices on each side.
+        context_mm: how far apart these neighbours are; None: adjacent slices.
+        windows: several HU windows, each shown as channels of its own; empty: `window_hu` alone.
         labels: name -> value of every label but the background.
     """
 
@@ -38,7 +41,19 @@ class Expectation(_Record):
     display: Display
     pixel_mm: float | None
     context: int
+    context_mm: float | None = None
+    windows: tuple[tuple[float, float], ...] = ()
     labels: dict[str, int]
+
+    @property
+    def shown_windows(self) -> tuple[tuple[float, float], ...]:
+        """Every HU window shown, in the order of the channels."""
+        return self.windows or (self.window_hu,)
+
+    @property
+    def channels(self) -> int:
+        """How many grey images show one slice: each window with all its neighbours, window after window."""
+        return len(self.shown_windows) * (1 + 2 * self.context)
 
     @classmethod
     def reference(cls, classes: int = 1) -> Expectation:
@@ -105,6 +120,7 @@ class Manifest(_Record):
         kind, format: say that the file is one of ours, and its layout.
         created_by: the program and its version.
         source: name of the source folder.
+        layout: "slices" (pictures by split), "volumes" (prepared cases) or "nnunet" (nnU-Net's raw folders).
         window_hu, display, pixel_mm, context, labels: see `Expectation`.
         seed, shares: of the split.
         cases: case -> what is known of it.
@@ -114,6 +130,7 @@ class Manifest(_Record):
     format: int = FORMAT
     created_by: str
     source: str
+    layout: Layout = "slices"
     window_hu: tuple[float, float]
     display: Display
     pixel_mm: float | None = None
@@ -151,6 +168,11 @@ class Manifest(_Record):
         """Case -> patient."""
         return {case: record.patient for case, record in self.cases.items()}
 
+    @property
+    def slice_mm(self) -> dict[str, float]:
+        """Case -> distance of its slices in mm."""
+        return {case: record.spacing[2] for case, record in self.cases.items()}
+
     def write(self, dataset: Path) -> None:
         """Write ``DATASET/manifest.json`` atomically."""
         write_json(dataset / MANIFEST_NAME, self.model_dump(mode="json"))
@@ -165,10 +187,16 @@ def find_manifest(folder: Path) -> Manifest | None:
     Raises:
         UserError: the manifest is damaged or of a newer version, or `prepare` has not finished the dataset.
     """
+    found = find_dataset(folder)
+    return None if found is None else found[1]
+
+
+def find_dataset(folder: Path) -> tuple[Path, Manifest] | None:
+    """Return the dataset that `folder` belongs to, and its manifest; see `find_manifest`."""
     for root in _roots(Path(folder)):
         manifest = read_manifest(root / MANIFEST_NAME)
         if manifest is not None:
-            return manifest
+            return root, manifest
         if (root / UNFINISHED_NAME).is_dir():
             raise UserError(f"dataset {root} is not finished; run `spleenseg prepare` on it again with --resume")
     return None

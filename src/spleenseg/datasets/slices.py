@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spleenseg.config import Config
+from spleenseg.datasets.cases import is_prepared, read_hu, read_truth
 from spleenseg.datasets.check import Section, blaming, read_section, require_same_size
 from spleenseg.datasets.decode import read_image, read_mask
 from spleenseg.datasets.fit import fit_channels, fit_mask, fit_size, grey_of, without_repeats
@@ -19,6 +21,7 @@ from spleenseg.datasets.store import Decoded, Kept, Store, default_budget
 from spleenseg.datasets.targets import labels_of_mask
 from spleenseg.errors import UserError
 from spleenseg.progress import SILENT, Reporter
+from spleenseg.volumes import apply_window
 
 Pixels = NDArray[np.uint8]
 _MB = 1 << 20
@@ -27,6 +30,7 @@ _MB = 1 << 20
 class SliceSet:
     """The slices of one section of a config; may be read by several threads at once.
 
+    They are pictures, or slices of the prepared cases of a volume dataset, windowed as the config says.
     Every file is decoded once on creation, so a bad one is an error before any training. What exceeds
     `[dataset] cache_mb` of memory is kept in a memory-mapped file.
 
@@ -58,7 +62,10 @@ class SliceSet:
         self._config = config
         self._store = Store(_budget(config) if budget is None else budget)
         with blaming(config, "dataset", "context"):
-            self._stacks = stacks(self.files, config.dataset.context)
+            look = self.expectation
+            self._stacks = stacks(
+                self.files, look.context, look.context_mm, self.manifest.slice_mm if self.manifest else None
+            )
         self._decode_all(name, reporter)
 
     @classmethod
@@ -74,9 +81,13 @@ class SliceSet:
 
         Returns:
             uint8 [h, w, C]. C = 3: in `[dataset] color_order`; 1: grey; with `[dataset] context` = n: the
-            grey slices z-n .. z+n of the case, beyond its ends the outermost one again.
+            grey slices z-n .. z+n of the case, beyond its ends the outermost one again; with several
+            `[dataset] windows` these for the first window, then for the next.
         """
-        if self._config.dataset.context:
+        if self.expectation.windows:
+            near = np.stack([self._get(place).image for place in self._stacks[index]], axis=-1)
+            return near.reshape(*near.shape[:2], -1)
+        if self.expectation.context:
             return np.stack([grey_of(self._get(near).image) for near in self._stacks[index]], axis=-1)
         return fit_channels(self._get(index).image, self._config)
 
@@ -86,40 +97,71 @@ class SliceSet:
 
     def native_labels(self, index: int) -> Pixels:
         """Return the labels of slice `index` at the size of its file, uint8 [H, W]; not kept in memory."""
-        file = self.files[index]
-        return _labels(read_mask(_mask(file)), file, self._config)
+        return _native_labels(self.files[index], self._config, self.expectation)
 
     def _get(self, index: int) -> Decoded:
-        return self._store.get(index) or decode(self.files[index], self._config)
+        return self._store.get(index) or decode(self.files[index], self._config, self.expectation)
 
     def _decode_all(self, name: str, reporter: Reporter) -> None:
         def decode_and_keep(index: int) -> tuple[Kept, bool, int]:
-            decoded = decode(self.files[index], self._config)
+            decoded = decode(self.files[index], self._config, self.expectation)
             kept = self._store.offer(index, decoded)
             return kept, bool(decoded.labels.any()), decoded.brightest
 
         title = f"reading [{name}]"
         found = in_threads(decode_and_keep, range(len(self)), title, self._config.train.threads, reporter)
         kept, organ, brightest = zip(*found, strict=True)
-        if not any(organ) and max(brightest) > 0:
+        if not any(organ) and max(brightest) > 0 and not is_prepared(self.files[0]):
             raise _nothing_reaches_threshold(self._config, name, max(brightest))
         for where, tell in ((Kept.ON_DISK, reporter.say), (Kept.NOWHERE, reporter.warn)):
             if where in kept:
                 tell(f"{kept.count(where)} of {len(self)} slices of [{name}] do not fit in memory: {where.value}")
 
 
-def decode(file: SliceFile, config: Config) -> Decoded:
+def decode(file: SliceFile, config: Config, look: Expectation) -> Decoded:
     """Read a slice and its mask, and bring both to the model's size.
+
+    Args:
+        file: a picture, or a slice of a prepared case.
+        config: sizes, and how masks are read.
+        look: how a prepared case is shown; pictures are as they are.
+
+    Returns:
+        The image has one channel a window where `look` asks for several.
 
     Raises:
         UserError: a file cannot be read, the sizes differ, or the mask holds values that are no labels.
     """
+    if is_prepared(file):
+        return _decode_prepared(file, config, look)
     image, mask = read_image(file.image), read_mask(_mask(file))
     require_same_size(file, image.shape[:2], mask.shape)
     labels = _labels(fit_mask(mask, config), file, config)
     fitted = fit_size(without_repeats(image), config)
     fitted.flags.writeable = labels.flags.writeable = False
     return Decoded(fitted, labels, int(mask.max()))
+
+
+def _decode_prepared(file: SliceFile, config: Config, look: Expectation) -> Decoded:
+    hu, labels = _as_shown(read_hu(file), look), _native_labels(file, config, look)
+    require_same_size(file, hu.shape, labels.shape)
+    shown = [fit_size(apply_window(hu, window), config) for window in look.shown_windows]
+    image = np.stack(shown, axis=-1) if look.windows else shown[0]
+    labels = fit_mask(labels, config)
+    image.flags.writeable = labels.flags.writeable = False
+    return Decoded(image, labels, int(labels.max()))
+
+
+def _native_labels(file: SliceFile, config: Config, look: Expectation) -> Pixels:
+    if not is_prepared(file):
+        return _labels(read_mask(_mask(file)), file, config)
+    truth = np.asarray(_as_shown(read_truth(file), look))
+    return truth if config.model.num_classes > 1 else (truth > 0).astype(np.uint8)
+
+
+def _as_shown(radiological: NDArray[Any], look: Expectation) -> NDArray[Any]:
+    """Return a slice [H, W] in the display's left-right order, in memory of its own."""
+    return np.array(radiological[:, ::-1] if look.display == "reference" else radiological, order="C")
 
 
 def _mask(file: SliceFile) -> Path:

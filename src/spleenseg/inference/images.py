@@ -86,6 +86,8 @@ def infer(
     job = _Job.plan(config, style, tiled)
     threshold = _threshold(config, tiled)
     predictor = load_predictor(config, batch_size=config.eval.batch_size, threshold=threshold, reporter=reporter)
+    if predictor.expectation.windows:
+        raise UserError(f"the model in {config.folder} sees several HU windows, a picture shows one: segment the scans")
     _warn_of_other_pictures(job.section, predictor, reporter)
     kept = job.run(predictor, resume, reporter)
     leftovers = tuple(sorted(set(job.ledgers[0].items) - {file.image.stem for file in job.files}))
@@ -149,7 +151,9 @@ class _Job:
         self, files: Sequence[SliceFile], predictor: Predictor
     ) -> Iterator[tuple[SliceFile, Pixels, Floats]]:
         """Yield each file with its picture and the probabilities, both of the picture's size."""
-        near = dict(zip(self.files, stacks(self.files, predictor.expectation.context), strict=True))
+        look, manifest = predictor.expectation, self.section.manifest
+        places = stacks(self.files, look.context, look.context_mm, manifest.slice_mm if manifest else None)
+        near = dict(zip(self.files, places, strict=True))
         waiting: deque[Pixels] = deque()
 
         def pictures() -> Iterator[Pixels]:

@@ -55,8 +55,8 @@ class Predictor:
         """Predict pictures in batches, lazily.
 
         Args:
-            pictures: uint8 grey [H, W] or RGB [H, W, 3], or with context the slice and its neighbours
-                [H, W, 1 + 2 * context]; each of its own size.
+            pictures: uint8 grey [H, W] or RGB [H, W, 3], or where the model sees neighbours or several windows
+                [H, W, C] as `shown_slices` yields them; each of its own size.
 
         Yields:
             float32 [H, W, K] for each picture, at its size.
@@ -79,7 +79,7 @@ class Predictor:
         return labels * np.uint8(value)
 
     def _fitted(self, picture: Pixels) -> Pixels:
-        if self.expectation.context == 0:
+        if self.expectation.channels == 1:
             return fit_image(picture, self.config)
         channels = (np.ascontiguousarray(picture[..., channel]) for channel in range(picture.shape[-1]))
         return np.stack([fit_size(channel, self.config) for channel in channels], axis=-1)
@@ -125,15 +125,16 @@ def require_honoured(expectation: Expectation, config: Config, root: Path) -> No
     """Refuse a model whose images cannot be made here as they were when it was trained.
 
     Raises:
-        UserError: it wants resampled pixels, or neighbouring slices that do not fit its channels.
+        UserError: it wants resampled pixels, or neighbours and windows that do not fit its channels.
     """
     if expectation.pixel_mm is not None:
         raise UserError(
             f"the model in {root} expects pixels of {expectation.pixel_mm} mm, which this version cannot make"
         )
     channels = config.model.image_channels
-    if expectation.context and channels != 1 + 2 * expectation.context:
-        wanted = f"{expectation.context} neighbouring slices on each side"
+    if expectation.channels not in (1, channels):
+        windows = f"{len(expectation.windows)} windows and " if expectation.windows else ""
+        wanted = f"{windows}{expectation.context} neighbouring slices on each side"
         raise UserError(f"the model in {root} records {wanted} but takes {channels} channels; train it again")
 
 

@@ -185,7 +185,11 @@ class _Run:
     def _predict(self, volume: Volume) -> Prediction:
         with self.reporter.task(f"slices of {volume.case}", len(volume.array)) as task:
             return predict_slices(
-                volume.array, self.predictor, keep_probability=self.probabilities, advance=task.advance
+                volume.array,
+                self.predictor,
+                slice_mm=volume.spacing[2],
+                keep_probability=self.probabilities,
+                advance=task.advance,
             )
 
     def _write(self, volume: Volume, prediction: Prediction, files: Sequence[str]) -> None:

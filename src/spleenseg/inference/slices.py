@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spleenseg.datasets.manifest import Expectation
+from spleenseg.datasets.stacks import reach
 from spleenseg.inference.engine import Floats
 from spleenseg.inference.labels import organ_probability
 from spleenseg.inference.predictor import Pixels, Predictor
@@ -32,6 +33,7 @@ def predict_slices(
     hu: npt.NDArray[np.int16],
     predictor: Predictor,
     *,
+    slice_mm: float | None = None,
     keep_probability: bool = False,
     advance: Callable[[], None] = lambda: None,
 ) -> Prediction:
@@ -40,6 +42,7 @@ def predict_slices(
     Args:
         hu: int16 HU [z, y, x], radiological axes (x -> patient's left, y -> back, z -> up).
         predictor: the model, with what it expects.
+        slice_mm: distance of the slices, for models whose neighbours lie at a distance in mm.
         keep_probability: also return the probabilities (four bytes a voxel).
         advance: called after each slice.
 
@@ -49,7 +52,7 @@ def predict_slices(
     labels = np.zeros(hu.shape, np.uint8)
     probability = np.zeros(hu.shape, np.float32) if keep_probability else None
     mirrored = predictor.expectation.display == "reference"
-    for z, found in enumerate(predictor.probabilities(shown_slices(hu, predictor.expectation))):
+    for z, found in enumerate(predictor.probabilities(shown_slices(hu, predictor.expectation, slice_mm))):
         upright = found[:, ::-1] if mirrored else found
         labels[z] = predictor.values(predictor.labels(upright))
         if probability is not None:
@@ -58,20 +61,23 @@ def predict_slices(
     return Prediction(labels, probability)
 
 
-def shown_slices(hu: npt.NDArray[np.int16], expectation: Expectation) -> Iterator[Pixels]:
-    """Yield each slice as the model's training images showed it: window, left-right order, neighbours.
+def shown_slices(
+    hu: npt.NDArray[np.int16], expectation: Expectation, slice_mm: float | None = None
+) -> Iterator[Pixels]:
+    """Yield each slice as the model's training images showed it: windows, left-right order, neighbours.
 
     Args:
         hu: int16 HU [z, y, x].
         expectation: what the model records.
+        slice_mm: distance of the slices, needed where the model records `context_mm`.
 
     Yields:
-        uint8 [y, x], or with context [y, x, 1 + 2 * context]: the slices z - context to z + context; beyond
-        the first and the last one the outermost is repeated.
+        uint8 [y, x], or with neighbours or several windows [y, x, C]: for each window the slice and its
+        neighbours from the lowest up; beyond the first and the last one the outermost is repeated.
     """
-    reach = np.arange(-expectation.context, expectation.context + 1)
+    steps = np.array(reach(expectation.context, expectation.context_mm, slice_mm))
     for z in range(len(hu)):
-        near = hu[np.clip(z + reach, 0, len(hu) - 1)]
-        grey = apply_window(near, expectation.window_hu)
+        near = hu[np.clip(z + steps, 0, len(hu) - 1)]
+        grey = np.concatenate([apply_window(near, window) for window in expectation.shown_windows])
         shown = grey[:, :, ::-1] if expectation.display == "reference" else grey
-        yield np.ascontiguousarray(shown.transpose(1, 2, 0) if expectation.context else shown[0])
+        yield np.ascontiguousarray(shown.transpose(1, 2, 0) if expectation.channels > 1 else shown[0])
