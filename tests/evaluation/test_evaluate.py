@@ -122,7 +122,8 @@ def test_the_tables_have_the_columns_of_the_contract(tmp_path):
     header = (tmp_path / "cases.csv").read_text().splitlines()[0]
     assert header == (
         "case,patient,label,dice,iou,sensitivity,precision,truth_ml,pred_ml,volume_error_ml,volume_error_pct,"
-        "hd_mm,hd95_mm,assd_mm,nsd_2mm"
+        "hd_mm,hd95_mm,assd_mm,nsd_2mm,"
+        "specificity,truth_components,pred_components,missed_components,extra_components,stray_ml"
     )
     table = rows(tmp_path / "cases.csv")
     assert [(row["case"], row["patient"]) for row in table] == [("a", "a"), ("b", "b")]

@@ -10,7 +10,8 @@ import pytest
 from spleenseg.metrics import CaseMetrics, Summary, case_metrics, summarize
 
 COLUMNS = (
-    "dice,iou,sensitivity,precision,truth_ml,pred_ml,volume_error_ml,volume_error_pct,hd_mm,hd95_mm,assd_mm,nsd_2mm"
+    "dice,iou,sensitivity,precision,truth_ml,pred_ml,volume_error_ml,volume_error_pct,hd_mm,hd95_mm,assd_mm,nsd_2mm,"
+    "specificity,truth_components,pred_components,missed_components,extra_components,stray_ml"
 )
 
 
@@ -46,16 +47,29 @@ def test_a_shifted_box_has_the_figures_computed_by_hand() -> None:
 
 def test_empty_cases_are_defined_as_agreed() -> None:
     both = case_metrics(NOTHING, NOTHING, (1, 1, 1))
-    assert both == CaseMetrics(1, 1, None, None, 0, 0, 0, None, None, None, None, 1)
+    assert both == CaseMetrics(1, 1, None, None, 0, 0, 0, None, None, None, None, 1, 1, stray_ml=0)
     missed = case_metrics(TRUTH, NOTHING, (1, 1, 1))
-    assert missed == CaseMetrics(0, 0, 0, None, 1.2, 0, -1.2, -100, None, None, None, 0)
+    assert missed == CaseMetrics(0, 0, 0, None, 1.2, 0, -1.2, -100, None, None, None, 0, 1, 1, 0, 1, 0, 0)
     invented = case_metrics(NOTHING, TRUTH, (1, 1, 1))
-    assert invented == CaseMetrics(0, 0, None, 0, 0, 1.2, 1.2, None, None, None, None, 0)
+    assert invented == CaseMetrics(0, 0, None, 0, 0, 1.2, 1.2, None, None, None, None, 0, 5 / 6, 0, 1, 0, 1, 1.2)
 
 
 def test_without_a_spacing_only_the_figures_of_overlap_are_defined() -> None:
     figures = case_metrics(TRUTH[4], TRUTH[4].astype(bool), None)
-    assert figures == CaseMetrics(dice=1, iou=1, sensitivity=1, precision=1)
+    pieces = {"truth_components": 1, "pred_components": 1}
+    assert figures == CaseMetrics(dice=1, iou=1, sensitivity=1, precision=1, specificity=1, **pieces)
+
+
+def test_pieces_are_counted_as_lesions_are_and_stray_volume_is_that_beside_the_organ() -> None:
+    truth = box(slice(2, 4), slice(2, 4), slice(2, 4)) | box(slice(8, 10), slice(10, 12), slice(10, 12))
+    pred = box(slice(3, 5), slice(3, 5), slice(3, 5))  # touches the first piece at one voxel
+    pred |= box(slice(5, 6), slice(5, 6), slice(5, 6))  # hangs on it by a corner: one piece
+    pred |= box(slice(11, 12), slice(0, 2), slice(0, 3))  # extra, on a slice without truth
+    figures = case_metrics(truth, pred, (1.0, 2.0, 5.0))
+    assert (figures.truth_components, figures.pred_components) == (2, 2)
+    assert (figures.missed_components, figures.extra_components) == (1, 1)
+    assert figures.stray_ml == pytest.approx((4 + 1 + 6) * 0.01)  # of slices 4, 5 and 11
+    assert figures.specificity == pytest.approx(1 - (8 - 1 + 1 + 6) / (12 * 20 * 30 - 16))
 
 
 def test_shapes_that_differ_are_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -141,13 +141,6 @@ def _record_of_whole(
 
 
 def _measured(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_], record: CaseRecord | None) -> CaseMetrics:
-    metrics = case_metrics(truth, found, record.spacing if record else None)
-    if record is None or metrics.truth_ml is None or metrics.pred_ml is None or metrics.volume_error_ml is None:
-        return metrics
-    exact = record.voxel_ml / (float(np.prod(record.spacing)) / 1000)  # not 1 where the grid is sheared
-    return replace(
-        metrics,
-        truth_ml=metrics.truth_ml * exact,
-        pred_ml=metrics.pred_ml * exact,
-        volume_error_ml=metrics.volume_error_ml * exact,
-    )
+    if record is None:
+        return case_metrics(truth, found, None)
+    return case_metrics(truth, found, record.spacing, voxel_ml=record.voxel_ml)

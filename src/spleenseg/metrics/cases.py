@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spleenseg.metrics.overlap import Counts, as_masks, confusion, crop_to_both, dice, iou, precision, sensitivity
+from spleenseg.metrics.components import count_components
+from spleenseg.metrics.overlap import (
+    Counts,
+    as_masks,
+    confusion,
+    crop_to_both,
+    dice,
+    iou,
+    precision,
+    sensitivity,
+    specificity,
+)
 from spleenseg.metrics.surface import surface_distances
 
 TOLERANCE_MM = 2.0
@@ -31,6 +42,12 @@ class CaseMetrics:
         hd95_mm: 95th percentile of the surface distances, by area, of the worse direction.
         assd_mm: average symmetric surface distance, over the area of both surfaces together.
         nsd_2mm: normalised surface Dice at the tolerance (2 mm unless told); both empty: 1, one empty: 0.
+        specificity: TN / (TN + FP) over the whole array; undefined if the truth fills it.
+        truth_components: connected pieces of the truth (26 neighbours), as lesions are counted.
+        pred_components: pieces of the prediction.
+        missed_components: pieces of the truth that the prediction does not touch.
+        extra_components: pieces of the prediction that the truth does not touch.
+        stray_ml: false-positive volume on axial slices without truth.
     """
 
     dice: float
@@ -45,6 +62,12 @@ class CaseMetrics:
     hd95_mm: float | None = None
     assd_mm: float | None = None
     nsd_2mm: float | None = None
+    specificity: float | None = None
+    truth_components: int = 0
+    pred_components: int = 0
+    missed_components: int = 0
+    extra_components: int = 0
+    stray_ml: float | None = None
 
 
 def case_metrics(
@@ -52,6 +75,7 @@ def case_metrics(
     pred: NDArray[np.generic],
     spacing: Sequence[float] | None,
     tolerance_mm: float = TOLERANCE_MM,
+    voxel_ml: float | None = None,
 ) -> CaseMetrics:
     """Compare a predicted mask with the true one.
 
@@ -60,26 +84,41 @@ def case_metrics(
         pred: mask of the same shape.
         spacing: voxel size (x, y, z) in mm; None if unknown, then all figures in mL and mm are undefined.
         tolerance_mm: the distance that the normalised surface Dice forgives.
+        voxel_ml: volume of a voxel in mL where the grid is sheared; else it follows from the spacing.
 
     Raises:
         ValueError: the shapes differ or, with a spacing, are not three-dimensional.
     """
+    voxels = truth.size
     truth, pred = as_masks(*crop_to_both(truth, pred))
     counts = confusion(truth, pred)
+    pieces = count_components(truth, pred)
     return CaseMetrics(
         dice=dice(counts),
         iou=iou(counts),
         sensitivity=sensitivity(counts),
         precision=precision(counts),
-        **({} if spacing is None else _volumes(counts, spacing)),
+        specificity=specificity(replace(counts, tn=counts.tn + voxels - truth.size)),
+        truth_components=pieces.truth,
+        pred_components=pieces.pred,
+        missed_components=pieces.missed,
+        extra_components=pieces.extra,
+        **({} if spacing is None else _volumes(truth, pred, counts, voxel_ml or _box_ml(spacing))),
         **({} if spacing is None else _distances(truth, pred, spacing, tolerance_mm)),
     )
 
 
-def _volumes(counts: Counts, spacing: Sequence[float]) -> dict[str, float | None]:
-    voxel_ml = float(np.prod(spacing)) / 1000
+def _box_ml(spacing: Sequence[float]) -> float:
+    return float(np.prod(spacing)) / 1000
+
+
+def _volumes(
+    truth: NDArray[np.bool_], pred: NDArray[np.bool_], counts: Counts, voxel_ml: float
+) -> dict[str, float | None]:
     error = counts.pred - counts.truth
+    without_truth = ~truth.any(axis=tuple(range(1, truth.ndim)))
     return {
+        "stray_ml": np.count_nonzero(pred[without_truth]) * voxel_ml,
         "truth_ml": counts.truth * voxel_ml,
         "pred_ml": counts.pred * voxel_ml,
         "volume_error_ml": error * voxel_ml,
