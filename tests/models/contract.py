@@ -35,7 +35,10 @@ KNOBS: dict[str, object] = {
     "image_channels": 3,
     "num_classes": 3,
 }
-_ELSEWHERE = {"generator", "learning_rate", "clipvalue", "optimizer", "loss", "metrics", "show_summary", "evaluation"}
+_ELSEWHERE = {
+    *("generator", "learning_rate", "clipvalue", "optimizer", "loss", "batch_dice", "metrics", "show_summary"),
+    *("evaluation", "pretrained", "init_from"),
+}
 NETWORK_KEYS = sorted(set(ModelConfig.model_fields) - _ELSEWHERE)
 
 

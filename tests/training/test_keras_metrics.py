@@ -23,6 +23,7 @@ def _figure(name: str, true: Array, found: Array) -> float:
         "iou_coef": (tp, tp + fp + fn),
         "sensitivity": (tp, tp + fn),
         "specificity": (tn, tn + fp),
+        "precision": (tp, tp + fp),
         "binary_accuracy": (tp + tn, tp + tn + fp + fn),
     }[name]
     return float(part / whole) if whole else 1.0
@@ -83,6 +84,7 @@ def test_with_softmax_the_most_probable_label_counts_and_background_does_not(nam
         ("iou_coef", 1, 0, 0),
         ("sensitivity", 1, 0, 1),
         ("specificity", 1, 1, 0),
+        ("precision", 1, 1, 0),
         ("binary_accuracy", 1, 0, 0),
     ],
 )

@@ -82,6 +82,9 @@ class ModelConfig(Section):
     )
     optimizer: Annotated[str, kinds.one_of("Adam", "AdamW")] = key("Adam", "Optimiser.")
     loss: Annotated[str, kinds.text("bce_dice_loss")] = key("bce_dice_loss", "Loss, by its registered name.")
+    batch_dice: Flag = key(
+        True, "Count overlaps (Dice, IoU, Tversky, Lovasz) over the whole batch; False: image by image."
+    )
     metrics: Names = key(("binary_accuracy",), "Metrics to compute besides Dice and IoU, by name.")
     show_summary: Flag = key(False, "Print the network's layers before training.")
     evaluation: Annotated[str, kinds.one_of("test", "eval", "train")] = key(

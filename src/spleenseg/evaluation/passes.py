@@ -88,7 +88,7 @@ class _Tally:
         from spleenseg.training.losses import build_loss
 
         model = config.model
-        self._loss = build_loss(model.loss, model.final_activation)
+        self._loss = build_loss(model.loss, model.final_activation, model.batch_dice)
         self._metrics = build_metrics(model.metrics, model.num_classes, model.final_activation)
         self._sum, self._count = 0.0, 0
 

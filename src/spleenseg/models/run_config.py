@@ -15,7 +15,10 @@ from spleenseg.progress import Reporter
 
 Values = dict[str, dict[str, Any]]
 _NOT_THE_NETWORK = frozenset(
-    {"generator", "learning_rate", "clipvalue", "optimizer", "loss", "metrics", "show_summary", "evaluation"}
+    {
+        *("generator", "learning_rate", "clipvalue", "optimizer", "loss", "batch_dice", "metrics", "show_summary"),
+        *("evaluation", "pretrained", "init_from"),
+    }
 )
 
 

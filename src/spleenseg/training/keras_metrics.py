@@ -116,6 +116,10 @@ def _specificity(tp: Tensor, fp: Tensor, fn: Tensor, tn: Tensor) -> Tensor:
     return _share(tn, tn + fp)
 
 
+def _precision(tp: Tensor, fp: Tensor, fn: Tensor, tn: Tensor) -> Tensor:
+    return _share(tp, tp + fp)
+
+
 def _accuracy(tp: Tensor, fp: Tensor, fn: Tensor, tn: Tensor) -> Tensor:
     return _share(tp + tn, tp + fp + fn + tn)
 
@@ -125,5 +129,6 @@ _FIGURES: dict[str, Figure] = {
     "iou_coef": _iou,
     "sensitivity": _sensitivity,
     "specificity": _specificity,
+    "precision": _precision,
     "binary_accuracy": _accuracy,
 }

@@ -8,19 +8,51 @@ from typing import Any
 import keras
 
 from spleenseg.config import Config
-from spleenseg.models.build import build_model, logits_model
+from spleenseg.models.build import build_model, logits_model, side_weights
 from spleenseg.training.keras_metrics import build_metrics
-from spleenseg.training.losses import build_loss
+from spleenseg.training.losses import Loss, build_loss
+from spleenseg.training.losses.boundary import with_distances
 from spleenseg.training.precision import resolve_precision
-from spleenseg.training.registry import metric_names
+from spleenseg.training.registry import loss_name, metric_names
+
+Tensor = Any
 
 
 class _EpochModel(keras.Model):  # type: ignore[misc]
-    """A model whose figures run on from batch to batch until `begin_epoch`.
+    """Logits that learn from a loss, and whose figures run on from batch to batch until `begin_epoch`.
 
     Keras 3.15 resets them inside `train_on_batch` and `test_on_batch`, so that a log would tell of the last batch
-    alone.
+    alone. With several outputs (deep supervision) all of them learn; validation and metrics see the first, which
+    is the network's own.
     """
+
+    def learn_by(self, loss: Loss, weights: tuple[float, ...], classes: int) -> None:
+        """Set what is learnt; call before `compile`.
+
+        Args:
+            loss: of targets and logits.
+            weights: how much each output counts in it.
+            classes: channels of the targets that metrics compare with; those behind them are the loss's.
+        """
+        self._pixel_loss, self._shares, self._classes = loss, [w / sum(weights) for w in weights], classes
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: None = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Return the loss: in training the weighted mean over the outputs, else that of the first."""
+        outputs = _listed(y_pred)
+        if not training:
+            return self._pixel_loss(y, outputs[0])
+        return sum(share * self._pixel_loss(y, output) for share, output in zip(self._shares, outputs, strict=True))
+
+    def compute_metrics(self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: None = None) -> Any:
+        """Count the first output against the targets."""
+        return super().compute_metrics(x, y[..., : self._classes], _listed(y_pred)[0], sample_weight)
 
     def begin_epoch(self) -> None:
         """Start counting anew."""
@@ -30,25 +62,58 @@ class _EpochModel(keras.Model):  # type: ignore[misc]
         """Keep counting: only `begin_epoch` starts anew."""
 
 
+def _listed(outputs: Tensor) -> list[Tensor]:
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+
+
 @dataclass(frozen=True)
 class Learner:
     """A network and what trains it: two Keras models over the same weights.
 
     Attributes:
         network: ends in probabilities; its weights are what is kept.
-        model: ends in logits; compiled with optimiser, loss and metrics.
+        model: ends in logits, with deep supervision also those made on the way; compiled with optimiser, loss
+            and metrics.
         metrics: those of the config, in its order.
+        distant: whether the loss compares with distances as well.
     """
 
     network: Any
     model: Any
     metrics: tuple[Any, ...]
+    distant: bool
+
+    def train_on(self, images: Tensor, targets: Tensor) -> dict[str, float]:
+        """Take a step; return the figures since `begin_epoch`.
+
+        Args:
+            images: float32 [B, H, W, C], values 0..255.
+            targets: float32 [B, H, W, K].
+        """
+        return _floats(self.model.train_on_batch(images, self._extended(targets), return_dict=True))
+
+    def test_on(self, images: Tensor, targets: Tensor) -> dict[str, float]:
+        """Return the figures since `begin_epoch`, this batch among them; nothing is learnt."""
+        return _floats(self.model.test_on_batch(images, self._extended(targets), return_dict=True))
+
+    def begin_epoch(self) -> None:
+        """Start counting figures anew."""
+        self.model.begin_epoch()
 
     def variables(self) -> list[Any]:
-        """Return every variable a checkpoint holds: weights, dropout seeds, optimiser slots, running sums."""
+        """Return every variable a checkpoint holds: weights, dropout seeds, optimiser slots, running sums.
+
+        Side heads of deep supervision belong to the learner alone, and come after the network's own.
+        """
+        own = self.network.variables
+        known = {id(variable) for variable in own}
+        sides = [v for layer in self.model.layers for v in layer.variables if id(v) not in known]
         loss = next(metric for metric in self.model.metrics if metric.name == "loss")
         sums = [variable for metric in (loss, *self.metrics) for variable in metric.variables]
-        return [*self.network.variables, *self.model.optimizer.variables, *sums]
+        return [*own, *sides, *self.model.optimizer.variables, *sums]
+
+    def _extended(self, targets: Tensor) -> Tensor:
+        return with_distances(targets) if self.distant else targets
 
 
 def build(config: Config) -> Learner:
@@ -57,22 +122,25 @@ def build(config: Config) -> Learner:
     Everything random (initial weights, dropout) follows from `[train] seed`.
     """
     keras.utils.set_random_seed(config.train.seed)
-    section = config.model
-    network = build_model(section, resolve_precision(config.train.precision))
+    section, precision = config.model, resolve_precision(config.train.precision)
+    network = build_model(section, precision)
     metrics = build_metrics(metric_names(config), section.num_classes, section.final_activation)
-    view = logits_model(network)
+    view = logits_model(network, section.deep_supervision)
     model = _EpochModel(view.input, view.output, name=view.name)
-    model.compile(
-        optimizer=_optimizer(config),
-        loss=build_loss(section.loss, section.final_activation),
-        metrics=list(metrics),
-        jit_compile=False,
-    )
+    loss = build_loss(section.loss, section.final_activation, section.batch_dice)
+    model.learn_by(loss, side_weights(network), section.num_classes)
+    model.compile(optimizer=_optimizer(config, precision), metrics=list(metrics), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
-    return Learner(network, model, tuple(metrics))
+    return Learner(network, model, tuple(metrics), loss_name(section.loss) == "boundary_loss")
 
 
-def _optimizer(config: Config) -> Any:
+def _optimizer(config: Config, precision: str) -> Any:
+    """Return the optimiser; in float16 it scales the loss, or small gradients would vanish."""
     makers = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
     make = makers[config.model.optimizer.lower()]
-    return make(learning_rate=config.model.learning_rate, clipvalue=config.model.clipvalue)
+    optimizer = make(learning_rate=config.model.learning_rate, clipvalue=config.model.clipvalue)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer
+
+
+def _floats(logs: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in logs.items()}

@@ -17,6 +17,12 @@ LOSSES = {
     "bce_dice_loss": "(binary_crossentropy + dice_loss) / 2",
     "bce_iou_loss": "(binary_crossentropy + iou_loss) / 2",
     "basnet_hybrid_loss": "(binary_crossentropy + (1 - SSIM) + iou_loss) / 3 (Qin et al. 2019, BASNet)",
+    "dice_ce_loss": "cross-entropy + Dice without the reference's smoothing (Isensee et al. 2021, nnU-Net)",
+    "focal_loss": "cross-entropy, less for what is right already (Lin et al. 2017, arXiv:1708.02002)",
+    "tversky_loss": "1 - TP / (TP + 0.3 FP + 0.7 FN) (Salehi et al. 2017, arXiv:1706.05721)",
+    "focal_tversky_loss": "tversky_loss ** 0.75 (Abraham & Khan 2019, arXiv:1810.07842)",
+    "lovasz_loss": "the Lovasz extension of IoU (Berman et al. 2018, arXiv:1705.08790)",
+    "boundary_loss": "dice_loss + 0.01 x the distance of what is wrong to the edge (Kervadec et al. 2019)",
 }
 
 METRICS = {
@@ -24,6 +30,7 @@ METRICS = {
     "iou_coef": "TP / (TP + FP + FN)",
     "sensitivity": "TP / (TP + FN)",
     "specificity": "TN / (TN + FP)",
+    "precision": "TP / (TP + FP)",
     "binary_accuracy": "share of pixels with the right label",
 }
 
@@ -36,7 +43,7 @@ def check(config: Config) -> None:
     Raises:
         UserError: an unknown name, with file, section, key, line and the nearest right spelling.
     """
-    if config.model.loss not in LOSSES:
+    if loss_name(config.model.loss) not in LOSSES:
         raise config.error("model", "loss", _unknown("loss", config.model.loss, LOSSES))
     for name in config.model.metrics:
         if name not in METRICS:
@@ -45,6 +52,11 @@ def check(config: Config) -> None:
         if name.removeprefix("val_") not in (*METRICS, "loss"):
             columns = [column for metric in METRICS for column in (metric, f"val_{metric}")]
             raise config.error("train", "metrics", _unknown("metric", name, columns))
+
+
+def loss_name(name: str) -> str:
+    """Return the full name of a loss that may be written without "_loss" at its end."""
+    return f"{name}_loss" if f"{name}_loss" in LOSSES else name
 
 
 def metric_names(config: Config) -> tuple[str, ...]:

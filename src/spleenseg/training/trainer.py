@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any
 
 from spleenseg.augment.debug import DebugSaver
 from spleenseg.augment.stream import Batch, BatchStream
@@ -82,7 +81,7 @@ class Trainer:
     def _run_epoch(self, task: Task, request: StopRequest) -> None:
         started = time.perf_counter()
         if self.state.step == 0:
-            self.learner.model.begin_epoch()
+            self.learner.begin_epoch()
         logs = self._train_steps(task, request)
         figures = {**logs, **self._validate(), "learning_rate": self.state.learning_rate}
         figures["seconds"] = round(time.perf_counter() - started, 3)
@@ -100,7 +99,7 @@ class Trainer:
         every = self.config.train.checkpoint_every
         with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
             for batch in batches:
-                logs = _floats(self.learner.model.train_on_batch(batch.images, batch.targets, return_dict=True))
+                logs = self.learner.train_on(batch.images, batch.targets)
                 self._require_finite(logs["loss"], batch)
                 if self.feed.debug:
                     self.feed.debug.save(batch, self.state.epoch)
@@ -114,10 +113,10 @@ class Trainer:
         return logs
 
     def _validate(self) -> dict[str, float]:
-        self.learner.model.begin_epoch()
+        self.learner.begin_epoch()
         logs: dict[str, float] = {}
         for batch in self.feed.validation():
-            logs = _floats(self.learner.model.test_on_batch(batch.images, batch.targets, return_dict=True))
+            logs = self.learner.test_on(batch.images, batch.targets)
         return {f"val_{name}": value for name, value in logs.items()}
 
     def _require_finite(self, loss: float, batch: Batch) -> None:
@@ -154,10 +153,6 @@ class Trainer:
             f"epoch {self.state.epoch}/{self.config.train.epochs}  {_brief(figures)}  |  "
             f"validation {_brief(val)}  |  {figures['seconds']:.0f} s{mark}"
         )
-
-
-def _floats(logs: dict[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in logs.items()}
 
 
 def _brief(logs: dict[str, float]) -> str:
