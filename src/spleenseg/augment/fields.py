@@ -258,13 +258,17 @@ def _spacing_for(sigma: float) -> int:
     return 2 ** max(0, int(math.log2(min(sigma / 2, _COARSEST)))) if sigma >= 2 else 1
 
 
+@lru_cache(maxsize=64)
 def _gaussian(sigma: float) -> NDArray[np.float64]:
     """Return a normalised Gaussian kernel reaching four sigmas."""
     reach = max(1, math.ceil(_TRUNCATE * sigma))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    return np.asarray(kernel / kernel.sum())
+    kernel /= kernel.sum()
+    kernel.flags.writeable = False
+    return np.asarray(kernel)
 
 
+@lru_cache(maxsize=64)
 def _kept_by_bilinear(sigma: float, spacing: int) -> float:
     """Return the share of a field's standard deviation that is left, on average, between its nodes."""
     weight = ((np.arange(spacing) + 0.5) / spacing - 0.5) % 1.0

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spleenseg.augment.policies import Policy
-from spleenseg.augment.warp import Image, Mask
+from spleenseg.augment.warp import SHORT_STEPS, Image, Mask
 
 _ORDER, _SAMPLE = 0, 1  # what a seed is used for
 _MOST_THREADS = 4
@@ -135,10 +135,12 @@ class BatchStream:
         return Batch(images, targets, tuple(names))
 
     def _sample(self, epoch: int, index: int) -> tuple[Image, NDArray[np.float32], str]:
-        source = self._source(epoch, index)
+        with SHORT_STEPS:
+            source = self._source(epoch, index)
         labels = self.slices.labels(source)
         height, width = labels.shape
-        transform = self.policy.draw(self._generator(_SAMPLE, epoch, index), (height, width))
+        with SHORT_STEPS:
+            transform = self.policy.draw(self._generator(_SAMPLE, epoch, index), (height, width))
         image, labels = transform.apply(self.slices.image(source), labels)
         return image, self.target(labels), transform.name + self.slices.files[source].name
 

@@ -9,12 +9,16 @@ import cv2
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from spleenseg.augment.fields import Plane, Shape, total
+from spleenseg.augment.fields import Grid, Plane, Shape, total
 from spleenseg.augment.geometry import Geometry
 
 Image: TypeAlias = NDArray[Any]  # [H, W, C], uint8 or float32
 Mask: TypeAlias = NDArray[np.uint8]  # [H, W] label values
 Border: TypeAlias = Literal["constant", "edge"]
+
+SHORT_STEPS = threading.Lock()
+"""Held for work of many steps of microseconds. Each step lets go of Python's global lock and takes it again; two
+threads doing so at once spend more time handing it over than computing."""
 
 _BORDERS = {"constant": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE}
 
@@ -100,12 +104,19 @@ def source_map(geometry: Geometry, shape: Shape, scratch: Scratch | None = None)
         x, y = np.arange(width)[None, :], np.arange(height)[:, None]
         along_x, along_y = _linear_part(geometry, x, y, shape)
         return _outer_sum(*along_x, scratch.get("x", shape)), _outer_sum(*along_y, scratch.get("y", shape))
+    with SHORT_STEPS:
+        grid, at_x, at_y = _map_at_nodes(geometry, shape)
+    return grid.upsample(at_x, scratch.get("fine x", grid.fine)), grid.upsample(at_y, scratch.get("fine y", grid.fine))
+
+
+def _map_at_nodes(geometry: Geometry, shape: Shape) -> tuple[Grid, Plane, Plane]:
+    """Return the grid that resolves the fields, and the source position (x, y) of each of its nodes."""
     xx, xy, yx, yy = (np.float32(value) for value in geometry.linear)
     grid, dx, dy = total(geometry.fields, shape)
     (row_x, column_x), (row_y, column_y) = _linear_part(geometry, *grid.positions(), shape)
     at_x = (row_x + column_x + (xx * dx + xy * dy)).astype(np.float32)
     at_y = (row_y + column_y + (yx * dx + yy * dy)).astype(np.float32)
-    return grid.upsample(at_x, scratch.get("fine x", grid.fine)), grid.upsample(at_y, scratch.get("fine y", grid.fine))
+    return grid, at_x, at_y
 
 
 def _linear_part(
