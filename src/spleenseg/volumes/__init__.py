@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spleenseg.volumes.dicom import list_series
 from spleenseg.volumes.reading import case_name, is_scan, read_labels, read_volume
 from spleenseg.volumes.volume import StoredGrid, Volume
 from spleenseg.volumes.windows import apply_window
@@ -13,6 +14,7 @@ __all__ = [
     "apply_window",
     "case_name",
     "is_scan",
+    "list_series",
     "read_labels",
     "read_volume",
     "write_labels",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spleenseg.errors import UserError
-from spleenseg.volumes import nifti
+from spleenseg.volumes import dicom, nifti
 from spleenseg.volumes.grids import onto
 from spleenseg.volumes.options import ReadOptions
 from spleenseg.volumes.volume import Volume
@@ -35,7 +35,10 @@ def _nifti_labels(path: Path, like: Volume) -> NDArray[np.uint8]:
     return onto(nifti.as_labels(image, path), image.affine, like, path)
 
 
-FORMATS = (Format("NIfTI (.nii, .nii.gz)", nifti.accepts, nifti.stem, nifti.read, _nifti_labels),)
+FORMATS = (
+    Format("NIfTI (.nii, .nii.gz)", nifti.accepts, nifti.stem, nifti.read, _nifti_labels),
+    Format("DICOM (a folder, .zip or .dcm)", dicom.accepts, dicom.case_name, dicom.read, dicom.read_labels),
+)
 
 
 def is_scan(path: Path | str) -> bool:
@@ -62,7 +65,7 @@ def read_volume(
     """Read a scan into the one orientation: [z, y, x] int16 HU, x -> Left, y -> Posterior, z -> Superior.
 
     Args:
-        path: a NIfTI file.
+        path: a NIfTI file, or a DICOM series: a folder's own files, a zip archive, or a single file.
         modality: what the caller knows the scan to be ("CT"); taken over where the file does not say.
         series: which DICOM series of several: its UID, or its number.
         allow_gaps: resample a DICOM series with missing or uneven slices onto even positions; `notes` says so.
@@ -80,15 +83,15 @@ def read_labels(path: Path | str, like: Volume) -> NDArray[np.uint8]:
     """Read a label map that lies on the grid of `like`, whatever the axis order it is stored in.
 
     Args:
-        path: a NIfTI file of whole numbers 0..255.
+        path: a NIfTI file of whole numbers 0..255, a DICOM SEG object, or a series of DICOM label images.
         like: the scan the labels belong to.
 
     Returns:
         uint8 [z, y, x], voxel for voxel on `like.array`.
 
     Raises:
-        UserError: unreadable, not whole numbers, or another grid: other lengths, or a corner voxel further
-            than `grids.GRID_TOLERANCE` of the smallest spacing from its place.
+        UserError: unreadable, not whole numbers, segments that overlap, or another grid: other lengths, or a
+            corner voxel further than `grids.GRID_TOLERANCE` of the smallest spacing from its place.
     """
     path = Path(path)
     return _require_format(path).labels(path, like)

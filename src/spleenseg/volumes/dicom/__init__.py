@@ -1,1 +1,55 @@
 """DICOM: series from folders, archives and multi-frame files; segmentations in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spleenseg.volumes.dicom.members import holds_dicom
+from spleenseg.volumes.options import ReadOptions
+from spleenseg.volumes.volume import Volume
+
+if TYPE_CHECKING:
+    from spleenseg.volumes.dicom.series import Series
+
+_SUFFIXES = (".dcm", ".zip")
+
+
+def accepts(path: Path) -> bool:
+    """Say whether a path is DICOM: a file, a folder that directly holds some, or a zip archive of some."""
+    return holds_dicom(path)
+
+
+def case_name(path: Path) -> str:
+    """Return the name of the folder, or of the file without .dcm or .zip."""
+    if path.is_dir():
+        return path.resolve().name
+    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
+
+
+def read(path: Path, options: ReadOptions) -> Volume:
+    """Read a series as `scan.read` does; pydicom is loaded only now."""
+    from spleenseg.volumes.dicom.scan import read as read_scan
+
+    return read_scan(path, options, case_name(path))
+
+
+def list_series(path: Path | str) -> tuple[Series, ...]:
+    """List the image series of a file, a folder's own files, or a zip archive, by number.
+
+    Raises:
+        UserError: no DICOM image there, a damaged file, or an archive beyond the limits.
+    """
+    from spleenseg.volumes.dicom.series import list_series as listed
+
+    return listed(path)
+
+
+def read_labels(path: Path, like: Volume) -> NDArray[np.uint8]:
+    """Read labels as `labels.read` does."""
+    from spleenseg.volumes.dicom.labels import read as read_map
+
+    return read_map(path, like)
