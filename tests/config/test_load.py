@@ -167,6 +167,16 @@ def test_keys_set_without_effect_are_one_warning_for_a_reason(load: Load) -> Non
     assert "[model] depth (line 8): accepted without effect: read by SwinUNet only" in other_model
 
 
+def test_augmentation_keys_that_the_policy_does_not_read_are_said(load: Load) -> None:
+    ours = ("[compose]", "angle = (-5, 5)", "[intensity]", "noise_hu = (0, 9)", "[augmentor]")
+    lines = (*ours, "angles = [5]", "hflip = True")
+    compose, intensity = load(*lines).warnings
+    assert "[compose] angle (line 9): accepted without effect: the policy reference does not read it" in compose
+    assert "[intensity] noise_hu (line 11): accepted without effect" in intensity and "only strong" in intensity
+    angles, mirror = load(*lines, "policy = 'strong'").warnings
+    assert "[augmentor] angles (line 13)" in angles and "[augmentor] hflip (line 14)" in mirror
+
+
 def test_paths_are_absolute_and_relative_to_the_configs_folder(load: Load, tmp_path: Path) -> None:
     config = load("[train]", 'image_datapath = "../data/"', overrides=("infer.output_dir=out",))
     assert config.train.image_datapath == tmp_path.parent / "data"

@@ -22,6 +22,13 @@ _WITHOUT_LEVELS = {
     "xceptionlikeunet",
 }
 
+_READ_BY_POLICIES = {  # a section, or one key of it: the policies that read it
+    ("compose", ""): ("compose", "strong"),
+    ("intensity", ""): ("strong",),
+    ("augmentor", "hflip"): ("reference", "compose"),
+    ("augmentor", "angles"): ("reference",),
+}
+
 
 def problems_between(config: Config) -> Iterator[Problem]:
     """Yield what is impossible in the combination of values."""
@@ -78,3 +85,9 @@ def _classes(config: Config) -> Iterator[tuple[str, str, str]]:
     if activation != right:
         text = f'must be "{right}" when num_classes is {classes}, is "{activation}"'
         yield "model", "final_activation", text
+
+
+def unread_by_policy(section: str, key: str, policy: str) -> str | None:
+    """Return why a key of the augmentation has no effect under a policy; None if it has, or is none of these."""
+    readers = _READ_BY_POLICIES.get((section, key)) or _READ_BY_POLICIES.get((section, ""), (policy,))
+    return None if policy in readers else f"the policy {policy} does not read it (only {' and '.join(readers)})"

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from spleenseg.config.checks import problems_between
+from spleenseg.config.checks import problems_between, unread_by_policy
 from spleenseg.config.ini import IniFile, parse_ini, read_ini
 from spleenseg.config.places import DEFAULT, Origin, Problem, first_of
 from spleenseg.config.schema import SECTIONS, Config, effect_of
@@ -98,6 +98,7 @@ def _without_effect(config: Config) -> Iterator[Problem]:
     groups: dict[tuple[str, str], list[tuple[str, Origin]]] = defaultdict(list)
     for (section, key), origin in config.origins.items():
         _, reason = effect_of(facts(SECTIONS[section], key), config.model.model)
+        reason = reason or unread_by_policy(section, key, config.augmentor.policy)
         if reason and _differs_from_default(config, section, key):
             groups[section, reason].append((origin.spelling or key, origin))
     for (section, reason), keys in groups.items():
