@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import nibabel as nib
@@ -15,7 +16,8 @@ from PIL import Image
 from spleenseg.datasets.check import check_sections
 from spleenseg.datasets.folders import list_pairs
 from spleenseg.datasets.manifest import find_manifest
-from spleenseg.datasets.prepare import parse_labels, prepare
+from spleenseg.datasets.prepare import prepare
+from spleenseg.datasets.request import parse_labels
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.datasets.statistics import stats
 from spleenseg.errors import UserError
@@ -33,6 +35,12 @@ def pixels(path: Path) -> np.ndarray:
 
 def tree(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path) for path in folder.rglob("*") if path.is_file()}
+
+
+def times(dataset: Path, cases: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Return when each picture of some cases was written, wherever it lies by now."""
+    paths = [path for case in cases for path in dataset.rglob(f"*_{case}.png")]
+    return {(path.parent.name, path.name): path.stat().st_mtime_ns for path in paths}
 
 
 def test_every_slice_of_every_scan_is_written_windowed_and_lossless(make_cohort, tmp_path: Path) -> None:
@@ -178,15 +186,15 @@ def test_a_killed_run_continues_without_doing_finished_cases_again(make_cohort, 
     assert not (dataset / "manifest.json").exists()
     records = {path.stem: json.loads(path.read_text()) for path in (dataset / ".prepare/cases").glob("[!.]*.json")}
     assert 2 <= len(records) < 12
-    leftover = dataset / records.popitem()[1]["split"] / "images" / ".writing-half.png"
+    leftover = dataset / ".prepare" / "slices" / records.popitem()[0] / "images" / ".writing-half.png"
     leftover.write_bytes(b"half a picture")
-    done = [path for case in records for path in dataset.rglob(f"*_{case}.png")]
-    times = {path: path.stat().st_mtime_ns for path in done}
+    done = times(dataset, records)
+    assert len(done) >= 2 * 6
     with pytest.raises(UserError, match="seed was 137, is 1"):
         prepare(source, dataset, seed=1, resume=True)
 
     prepare(source, dataset, resume=True)
-    assert {path: path.stat().st_mtime_ns for path in done} == times
+    assert times(dataset, records) == done
     prepare(source, tmp_path / "at_once")
     assert tree(dataset) == tree(tmp_path / "at_once")
 
@@ -285,11 +293,10 @@ def test_splits_prepared_differently_are_refused(make_cohort, make_config, tmp_p
 def test_a_real_scan_keeps_its_spleen_of_69_ml(real_data: Path, tmp_path: Path) -> None:
     for kind, file in (("imagesTr", "ct.nii.gz"), ("labelsTr", "labels.nii.gz")):
         (tmp_path / "source" / kind).mkdir(parents=True)
-        for name in "abc":
-            (tmp_path / "source" / kind / f"{name}.nii.gz").symlink_to(real_data / "amos-0001" / file)
-    prepare(tmp_path / "source", tmp_path / "dataset", labels={"spleen": 1})
-    for row in stats(tmp_path / "dataset").rows():
-        assert (row["slices"], row["slices_with_organ"]) == (11, 7)
-        assert row["organ_ml"] == pytest.approx(69, rel=0.01)
+        (tmp_path / "source" / kind / "a.nii.gz").symlink_to(real_data / "amos-0001" / file)
+    prepare(tmp_path / "source", tmp_path / "dataset", labels={"spleen": 1}, into="test")
+    (row,) = stats(tmp_path / "dataset").rows()
+    assert (row["split"], row["slices"], row["slices_with_organ"]) == ("test", 11, 7)
+    assert row["organ_ml"] == pytest.approx(69, rel=0.01)
     (mask,) = (tmp_path / "dataset").rglob("masks/10010_a.png")
     assert np.flatnonzero(pixels(mask).any(axis=0)).min() > 768 / 2  # the spleen: patient's left, viewer's right

@@ -40,8 +40,15 @@ def phantom(
 
 
 def prepare(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="MSD-layout folder: imagesTr, labelsTr.")],
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Where to write the image/mask dataset.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder with imagesTr and labelsTr (MSD, nnU-Net).")],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Where to write the dataset.")],
+    labels_from: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Label maps named like the scans in SOURCE (then a folder of scans)."),
+    ] = None,
+    layout: Annotated[
+        str, typer.Option("--format", help="slices (PNG), volumes (arrays in HU) or nnunet (its raw folders).")
+    ] = "slices",
     window: Annotated[tuple[float, float], typer.Option(metavar="LOW HIGH", help="HU shown as black and as white.")] = (
         -160.0,
         240.0,
@@ -51,22 +58,36 @@ def prepare(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Label to keep (repeatable; default: those of dataset.json)."),
     ] = None,
+    into: Annotated[
+        str | None, typer.Option(help="Put every case into train, valid or test instead of dividing them.")
+    ] = None,
+    allow_gaps: Annotated[
+        bool, typer.Option("--allow-gaps", help="Fill missing DICOM slices by resampling (noted in the manifest).")
+    ] = False,
+    orientation: Annotated[
+        str | None, typer.Option(help="Where the stored axes lead, such as LPS, against what the files say.")
+    ] = None,
     seed: Seed = 137,
     threads: Threads = None,
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn CT volumes and label maps into windowed PNG slices, split 70/20/10 by patient."""
-    from spleenseg.datasets.prepare import parse_labels
+    """Turn CT scans and label maps into a dataset to train on, split 70/20/10 by patient."""
     from spleenseg.datasets.prepare import prepare as run
+    from spleenseg.datasets.request import parse_labels
 
     reporter = terminal(quiet)
     manifest = run(
         source,
         dataset,
+        labels_from=labels_from,
+        layout=layout,
         window=window,
         display=display,
         labels=parse_labels(label),
+        into=into,
+        allow_gaps=allow_gaps,
+        orientation=orientation,
         seed=seed,
         threads=threads,
         resume=resume,

@@ -56,7 +56,7 @@ def print_of(image: NDArray[np.int16] | NDArray[np.uint8]) -> Print:
     planes = np.stack([cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_AREA) for plane in grey])
     along = cv2.INTER_AREA if len(planes) >= depth else cv2.INTER_LINEAR
     cells = cv2.resize(planes.reshape(len(planes), -1), (rows * columns, depth), interpolation=along)
-    return np.rint(cells.reshape(_SHAPE) * (255 / (high - low))).astype(np.uint8)
+    return np.asarray(np.rint(cells.reshape(_SHAPE) * (255 / (high - low))), np.uint8)
 
 
 def look_alikes(prints: Mapping[str, Print]) -> tuple[LookAlike, ...]:
@@ -126,7 +126,8 @@ def _cropped(cells: _Cells, axis: int, crop: tuple[float, float]) -> _Cells:
     places = places.clip(0, count - 1)
     below = places.astype(int)
     weight = (places - below).astype(np.float32).reshape([-1 if place == axis else 1 for place in range(3)])
-    return cells.take(below, axis) * (1 - weight) + cells.take(np.minimum(below + 1, count - 1), axis) * weight
+    above = np.minimum(below + 1, count - 1)
+    return np.asarray(cells.take(below, axis) * (1 - weight) + cells.take(above, axis) * weight, np.float32)
 
 
 def _correlation(cells: _Cells, wanted: _Cells) -> float:

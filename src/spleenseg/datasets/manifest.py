@@ -80,6 +80,7 @@ class CaseRecord(_Record):
         source, labels_source: the files it was made from, relative to the source folder.
         source_sha256, labels_sha256: of those files.
         orientation: directions of the stored axes, such as "RAS".
+        notes: what was done to read it: gaps filled, an orientation declared.
     """
 
     patient: str
@@ -94,16 +95,21 @@ class CaseRecord(_Record):
     labels_source: str
     labels_sha256: str
     orientation: str
+    notes: tuple[str, ...] = ()
 
 
 class Request(_Record):
     """What `prepare` was asked for: a resumed run must ask for the same."""
 
+    layout: Layout = "slices"
     window_hu: tuple[float, float]
     display: Display
     labels: dict[str, int]
     seed: int
     shares: tuple[float, float, float]
+    into: str | None = None
+    allow_gaps: bool = False
+    declared_orientation: str | None = None
     cases: tuple[str, ...]
 
     def difference(self, other: Request) -> str:
@@ -123,6 +129,9 @@ class Manifest(_Record):
         layout: "slices" (pictures by split), "volumes" (prepared cases) or "nnunet" (nnU-Net's raw folders).
         window_hu, display, pixel_mm, context, labels: see `Expectation`.
         seed, shares: of the split.
+        into: the one split that got every case; None: they were divided.
+        allow_gaps: missing slices were filled.
+        declared_orientation: of the stored axes, against what the files say.
         cases: case -> what is known of it.
     """
 
@@ -138,19 +147,16 @@ class Manifest(_Record):
     labels: dict[str, int]
     seed: int
     shares: tuple[float, float, float]
+    into: str | None = None
+    allow_gaps: bool = False
+    declared_orientation: str | None = None
     cases: dict[str, CaseRecord]
 
     @property
     def request(self) -> Request:
         """What `prepare` was asked for."""
-        return Request(
-            window_hu=self.window_hu,
-            display=self.display,
-            labels=self.labels,
-            seed=self.seed,
-            shares=self.shares,
-            cases=tuple(sorted(self.cases)),
-        )
+        same = self.model_dump(include=set(Request.model_fields) - {"cases"})
+        return Request(**same, cases=tuple(sorted(self.cases)))
 
     @property
     def expectation(self) -> Expectation:

@@ -95,6 +95,13 @@ class SliceSet:
         """Return the labels of slice `index` at the model's size, uint8 [h, w], 0..max(1, K-1)."""
         return self._get(index).labels
 
+    def native_image(self, index: int) -> Pixels:
+        """Return slice `index` as people look at it, at the size of its file: uint8 grey [H, W] or RGB [H, W, 3]."""
+        file = self.files[index]
+        if is_prepared(file):
+            return apply_window(_as_shown(read_hu(file), self.expectation), self.expectation.window_hu)
+        return read_image(file.image)
+
     def native_labels(self, index: int) -> Pixels:
         """Return the labels of slice `index` at the size of its file, uint8 [H, W]; not kept in memory."""
         return _native_labels(self.files[index], self._config, self.expectation)

@@ -41,18 +41,27 @@ def split_by_patient(patients: Sequence[str], seed: int, shares: tuple[float, fl
     Raises:
         UserError: fewer than three patients, or shares that leave a split without one.
     """
-    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-        raise UserError(f"the shares of train, valid and test must be positive and add up to 1, not {shares}")
     names = sorted(set(patients), key=lambda name: (hashlib.sha256(f"{seed}:{name}".encode()).digest(), name))
-    valid, test = (max(1, round(len(names) * share)) for share in shares[1:])
-    train = len(names) - valid - test
-    if train < 1:
-        raise UserError(
-            f"{len(names)} patient{'' if len(names) == 1 else 's'} cannot be split into train, valid and test; "
-            "each needs at least one patient"
-        )
+    train, valid, test = require_shares(len(names), shares)
     assigned = ["train"] * train + ["valid"] * valid + ["test"] * test
     return dict(sorted(zip(names, assigned, strict=True)))
+
+
+def require_shares(patients: int, shares: tuple[float, float, float]) -> tuple[int, int, int]:
+    """Return how many of `patients` go to train, valid and test.
+
+    Raises:
+        UserError: shares that do not add up, or leave a split without a patient.
+    """
+    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise UserError(f"the shares of train, valid and test must be positive and add up to 1, not {shares}")
+    valid, test = (max(1, round(patients * share)) for share in shares[1:])
+    if patients - valid - test < 1:
+        raise UserError(
+            f"{patients} patient{'' if patients == 1 else 's'} cannot be split into train, valid and test; "
+            "each needs at least one patient (--into puts all of them in one)"
+        )
+    return patients - valid - test, valid, test
 
 
 def kfold(case_ids: Sequence[str], patients: Sequence[str] | None = None, folds: int = 5) -> tuple[Fold, ...]:
