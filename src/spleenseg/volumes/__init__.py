@@ -6,7 +6,7 @@ from spleenseg.volumes.dicom import list_series
 from spleenseg.volumes.reading import case_name, is_scan, read_labels, read_volume
 from spleenseg.volumes.volume import StoredGrid, Volume
 from spleenseg.volumes.windows import apply_window
-from spleenseg.volumes.writing import write_labels, write_map, write_volume
+from spleenseg.volumes.writing import write_dicom_seg, write_labels, write_map, write_seg_nrrd, write_volume
 
 __all__ = [
     "StoredGrid",
@@ -17,7 +17,9 @@ __all__ = [
     "list_series",
     "read_labels",
     "read_volume",
+    "write_dicom_seg",
     "write_labels",
     "write_map",
+    "write_seg_nrrd",
     "write_volume",
 ]

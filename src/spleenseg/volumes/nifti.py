@@ -78,7 +78,7 @@ def read(path: Path, options: ReadOptions) -> Volume:
         UserError: anything that keeps the file from being a volume of int16 HU with a geometry.
     """
     image = read_stored(path)
-    values, affine = _as_int16(image, path), image.affine
+    values, affine = as_int16(image, path), image.affine
     del image
     return Volume.from_stored(
         values, affine, case=stem(path), modality=options.modality, orientation=options.orientation
@@ -178,8 +178,12 @@ def _scaling(header: Nifti1Header, path: Path) -> tuple[float, float]:
     return (1.0, 0.0) if slope is None else (float(slope), float(inter or 0.0))
 
 
-def _as_int16(image: StoredImage, path: Path) -> NDArray[np.int16]:
-    """Return [i, j, k] int16, scaled and rounded half to even."""
+def as_int16(image: StoredImage, path: Path) -> NDArray[np.int16]:
+    """Return [i, j, k] int16, scaled and rounded half to even.
+
+    Raises:
+        UserError: a value is no number, or int16 cannot hold it.
+    """
     if image.is_plain:
         _require_int16(image.values, path)
         return image.values.astype(np.int16, copy=False)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spleenseg.errors import UserError
-from spleenseg.volumes import dicom, nifti
+from spleenseg.volumes import dicom, nifti, nrrd, plain
 from spleenseg.volumes.grids import onto
 from spleenseg.volumes.options import ReadOptions
 from spleenseg.volumes.volume import Volume
@@ -37,6 +37,7 @@ def _nifti_labels(path: Path, like: Volume) -> NDArray[np.uint8]:
 
 FORMATS = (
     Format("NIfTI (.nii, .nii.gz)", nifti.accepts, nifti.stem, nifti.read, _nifti_labels),
+    Format("NRRD or MetaImage (.nrrd, .mha)", plain.accepts, nrrd.stem, plain.read, plain.labels),
     Format("DICOM (a folder, .zip or .dcm)", dicom.accepts, dicom.case_name, dicom.read, dicom.read_labels),
 )
 
@@ -65,7 +66,7 @@ def read_volume(
     """Read a scan into the one orientation: [z, y, x] int16 HU, x -> Left, y -> Posterior, z -> Superior.
 
     Args:
-        path: a NIfTI file, or a DICOM series: a folder's own files, a zip archive, or a single file.
+        path: a NIfTI, NRRD or MetaImage file, or a DICOM series: a folder's own files, a zip archive, or a single file.
         modality: what the caller knows the scan to be ("CT"); taken over where the file does not say.
         series: which DICOM series of several: its UID, or its number.
         allow_gaps: resample a DICOM series with missing or uneven slices onto even positions; `notes` says so.
@@ -83,7 +84,8 @@ def read_labels(path: Path | str, like: Volume) -> NDArray[np.uint8]:
     """Read a label map that lies on the grid of `like`, whatever the axis order it is stored in.
 
     Args:
-        path: a NIfTI file of whole numbers 0..255, a DICOM SEG object, or a series of DICOM label images.
+        path: a NIfTI, NRRD or MetaImage file of whole numbers 0..255, a DICOM SEG object, or a series of DICOM
+            label images.
         like: the scan the labels belong to.
 
     Returns:
@@ -106,6 +108,6 @@ def _require_format(path: Path) -> Format:
         raise UserError(f"{path}: no such file")
     form = _format_of(path)
     if form is None:
-        known = " or ".join(form.name for form in FORMATS)
+        known = ", ".join(form.name for form in FORMATS)
         raise UserError(f"{path}: not a scan of a kind that can be read; give {known}")
     return form

@@ -32,6 +32,7 @@ _TAGS = _ELEMENTS.split()
 _DEFLATED, _PLAIN = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"
 _META_LENGTH_AT, _META_AT = 140, 144
 _MOST_INFLATED = 4 << 30
+_SILENT = logging.CRITICAL + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,16 +125,21 @@ def numbers(data: Dataset, keyword: str, count: int) -> NDArray[np.float64] | No
 @contextmanager
 def quietly() -> Iterator[None]:
     """Let no library tell what files say: their warnings quote values."""
-    settings, logger = config.settings, logging.getLogger("pydicom")
-    mode, was_disabled = settings.reading_validation_mode, logger.disabled
+    settings, mode = config.settings, config.settings.reading_validation_mode
+    loggers = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [logger.level for logger in loggers]
     _silence_gdcm()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        settings.reading_validation_mode, logger.disabled = config.IGNORE, True
+        settings.reading_validation_mode = config.IGNORE
+        for logger in loggers:
+            logger.setLevel(_SILENT)
         try:
             yield
         finally:
-            settings.reading_validation_mode, logger.disabled = mode, was_disabled
+            settings.reading_validation_mode = mode
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 def _silence_gdcm() -> None:
