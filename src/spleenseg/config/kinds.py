@@ -62,6 +62,19 @@ class PathKind(Kind):
         return None if written is None else absolute(folder, written)
 
 
+@dataclass(frozen=True)
+class NamedPathKind(PathKind):
+    """A path as in `PathKind`, or one of some names that stand for themselves."""
+
+    names: tuple[str, ...] = ()
+
+    def __call__(self, value: object, folder: Path = Path()) -> Any:
+        """Return the name in lower case, or the absolute path of what was written; None stays None."""
+        if isinstance(value, str) and value.strip().lower() in self.names:
+            return value.strip().lower()
+        return super().__call__(value, folder)
+
+
 def absolute(folder: Path, written: str | Path) -> Path:
     """Return `written` (relative to `folder`) as an absolute path, ``..`` folded unless a link forbids it."""
     joined = Path(folder, os.path.expanduser(written))  # noqa: PTH111  # Path.expanduser may raise
@@ -125,6 +138,13 @@ def path(example: str) -> PathKind:
 def optional_path(example: str) -> PathKind:
     """A path in quotes, or None."""
     return PathKind(f'a path in quotes, such as "{example}", or None', lambda v: None if v is None else _path(v))
+
+
+def optional_path_or(*names: str, example: str) -> NamedPathKind:
+    """One of `names`, a path in quotes, or None."""
+    known = ", ".join(f'"{name}"' for name in names)
+    accepts = f'{known}, a path in quotes, such as "{example}", or None'
+    return NamedPathKind(accepts, lambda v: None if v is None else _path(v), names)
 
 
 def one_of(*names: str, prefix: str = "") -> Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from spleenseg.config import kinds
@@ -25,6 +26,7 @@ _SWIN = ("SwinUNet",)
 _TRANS = ("TransUNet",)
 _SHARP = ("SharpUNet",)
 _DEEP = ("UNet3Plus", "U2Net", "BASNet", "ResEncUNet")
+_PUBLISHED = ("EfficientUNet", "EfficientNetB7UNet", "DeepLabV3Plus")
 _OWN_FILTERS = (*_SWIN, *_TRANS, *_SHARP)
 _OWN_LEVELS = (*_SWIN, "EfficientUNet", "DeepLabV3Plus", "EfficientNetB7UNet", *_TRANS, *_SHARP)
 _OWN_DILATION = (*_SWIN, "DeepLabV3Plus", "U2Net", "BASNet", "ResEncUNet", "FastUNet")
@@ -118,6 +120,17 @@ class ModelConfig(Section):
     )
     classification_guided: Flag = key(
         False, "Multiply the organ's probability with that of its being in the image.", models=("UNet3Plus",)
+    )
+
+    pretrained: Annotated[str | Path | None, kinds.optional_path_or("imagenet", example="efficientnetb0_notop.h5")] = (
+        key(
+            None,
+            "Weights the encoder starts from, in a file of Keras Applications; nothing is fetched.",
+            models=_PUBLISHED,
+        )
+    )
+    init_from: Annotated[Path | None, kinds.optional_path("../other/run")] = key(
+        None, "Run folder whose best weights this training starts from, as far as they fit."
     )
 
     image_depth: Anything = key(None, "Slices of a 3-D input.", unused="the networks here work slice by slice")

@@ -65,6 +65,20 @@ class NetworkRecord(_Record):
     num_classes: int
 
 
+class InitialRecord(_Record):
+    """What a training started from, if not from chance.
+
+    Attributes:
+        source: the file of an encoder's weights, or the folder of another run.
+        layers: how many layers took its weights.
+        fresh: the layers that did not, by name: the source has none of that name and shape.
+    """
+
+    source: str
+    layers: int
+    fresh: tuple[str, ...]
+
+
 class BestRecord(_Record):
     """The epoch whose weights were kept (from 0) and its figures; an undefined figure is None."""
 
@@ -96,6 +110,7 @@ class RunManifest(_Record):
         patient_overlap: patients that occur in two splits, by "split, split"; empty is good.
         expectation: what images must look like for this model.
         network: which network.
+        initial: what it started from; None if from chance.
         best: the best epoch so far.
         weights: the file its weights are in.
     """
@@ -115,6 +130,7 @@ class RunManifest(_Record):
     patient_overlap: dict[str, list[str]]
     expectation: Expectation
     network: NetworkRecord
+    initial: InitialRecord | None = None
     best: BestRecord | None = None
     weights: WeightsRecord | None = None
 

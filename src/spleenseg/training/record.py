@@ -12,6 +12,7 @@ from spleenseg.datasets.folders import SliceFile
 from spleenseg.datasets.identity import data_hash, patient_overlap
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.models.run_folder import DataRecord, RunFolder, RunManifest
+from spleenseg.models.run_manifest import InitialRecord
 from spleenseg.training.state import TrainState
 
 
@@ -28,7 +29,14 @@ class RunRecord:
     manifest: RunManifest
 
     @classmethod
-    def start(cls, config: Config, run: RunFolder, splits: Mapping[str, SliceSet], network: Any) -> RunRecord:
+    def start(
+        cls,
+        config: Config,
+        run: RunFolder,
+        splits: Mapping[str, SliceSet],
+        network: Any,
+        initial: InitialRecord | None = None,
+    ) -> RunRecord:
         """Describe a training about to begin; nothing is written before `update`.
 
         Args:
@@ -36,6 +44,7 @@ class RunRecord:
             run: its folder.
             splits: what it draws from, by name; "train" among them.
             network: the built model.
+            initial: what its weights started from.
         """
         manifest = RunManifest.start(
             config,
@@ -44,7 +53,7 @@ class RunRecord:
             {name: _describe(slices) for name, slices in splits.items()},
             overlaps({name: slices.files for name, slices in splits.items()}),
         )
-        return cls(run, manifest)
+        return cls(run, manifest.model_copy(update={"initial": initial}))
 
     def update(self, state: TrainState) -> None:
         """Write run.json with the best epoch so far, if there is one."""

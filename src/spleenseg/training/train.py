@@ -17,6 +17,7 @@ from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
 from spleenseg.files import atomic
 from spleenseg.models.backend import load_backend
+from spleenseg.models.encoders import check_initial
 from spleenseg.models.run_folder import RunFolder
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.training.earlier import set_earlier_run_aside
@@ -84,6 +85,8 @@ def train(
     run = RunFolder.of(config)
     if resume and not run.last_state.is_file():
         raise UserError(f"nothing to resume in {run.models_dir}; train without --resume first")
+    if not resume:
+        check_initial(config)
     splits = {
         "train": SliceSet.from_config(config, "train", reporter),
         "valid": SliceSet.from_config(config, "eval", reporter),
@@ -93,6 +96,7 @@ def train(
 
 def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bool, reporter: Reporter) -> TrainResult:
     load_backend()
+    from spleenseg.training.initial import recorded_initial, set_initial
     from spleenseg.training.network import build
     from spleenseg.training.record import RunRecord
     from spleenseg.training.trainer import Trainer
@@ -100,7 +104,8 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     learner = build(config)
     if config.model.show_summary:
         learner.network.summary(print_fn=reporter.say, line_length=100)
-    record = RunRecord.start(config, run, splits, learner.network)
+    initial = recorded_initial(run) if resume else set_initial(learner.network, config, reporter)
+    record = RunRecord.start(config, run, splits, learner.network, initial)
     _warn_of_overlap(record.manifest.patient_overlap, reporter)
     with _feed(config, splits, reporter) as feed:
         trainer = Trainer(config, run, learner, feed, record.update, reporter)

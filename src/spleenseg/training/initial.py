@@ -1,0 +1,70 @@
+"""What a training starts from besides chance: an encoder's published weights, or another run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from spleenseg.config import Config
+from spleenseg.errors import UserError
+from spleenseg.models.encoders import encoder_file, encoder_of
+from spleenseg.models.pretrained import load_encoder
+from spleenseg.models.run_folder import RunFolder, RunManifest, load_trained
+from spleenseg.models.run_manifest import InitialRecord
+from spleenseg.models.transfer import transfer
+from spleenseg.progress import Reporter
+
+_MOST_SHOWN = 4
+
+
+def set_initial(network: Any, config: Config, reporter: Reporter) -> InitialRecord | None:
+    """Set the weights that `[model] pretrained` or `init_from` name, and say in one line what took them.
+
+    Args:
+        network: a freshly built model.
+        config: the config it was built from.
+        reporter: is told.
+
+    Returns:
+        what to record; None if the weights stay as chance made them.
+
+    Raises:
+        UserError: weights that do not fit.
+    """
+    section, encoder = config.model, encoder_of(config.model)
+    if section.init_from:
+        taken, fresh = transfer(load_trained(section.init_from, reporter).model, network)
+        source = section.init_from
+        if not taken:
+            raise UserError(f"no layer of {source} fits {network.name}; leave init_from out, or name another run")
+    elif section.pretrained and encoder:
+        source = encoder_file(section, encoder)
+        taken = load_encoder(network, section, encoder, source)
+        fresh = [layer.name for layer in network.layers if layer.weights and layer.name not in set(taken)]
+    else:
+        return None
+    reporter.say(f"{_told(network, taken, fresh)}, from {source}")
+    return InitialRecord(source=_portable(source, config.folder), layers=len(taken), fresh=tuple(fresh))
+
+
+def recorded_initial(run: RunFolder) -> InitialRecord | None:
+    """Return what an earlier part of the same training started from, as its run.json says."""
+    return RunManifest.read(run.manifest).initial if run.manifest.is_file() else None
+
+
+def _told(network: Any, taken: Sequence[str], fresh: Sequence[str]) -> str:
+    known = set(taken)
+    share = sum(layer.count_params() for layer in network.layers if layer.name in known) / network.count_params()
+    shown = ", ".join(fresh[:_MOST_SHOWN])
+    more = f" and {len(fresh) - _MOST_SHOWN} more" if len(fresh) > _MOST_SHOWN else ""
+    start = f"{len(taken)} of {len(taken) + len(fresh)} layers ({share:.1%} of the numbers) start with trained weights"
+    return f"{start}; fresh: {shown}{more}" if fresh else start
+
+
+def _portable(source: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(source, folder)).as_posix()
+    except ValueError:  # another drive
+        return str(source)

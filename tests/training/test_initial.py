@@ -1,0 +1,98 @@
+"""Trainings that start from trained weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spleenseg.config import load_config
+from spleenseg.errors import UserError
+from spleenseg.models.run_folder import load_trained
+from spleenseg.progress import Silent
+from spleenseg.training.initial import set_initial
+from spleenseg.training.network import build
+from spleenseg.training.train import train
+
+from .conftest import Project
+
+SHORT = ["train.epochs=1", "train.steps_per_epoch=1"]
+
+
+class Remarks(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.fixture
+def trained(project: Project, tmp_path: Path) -> Path:
+    """Train for a step, and move the run elsewhere."""
+    config = project()
+    train(config, overrides=SHORT)
+    (tmp_path / "earlier").mkdir()
+    for name in ("models", "run.json", "train_eval_infer.config"):
+        (config.parent / name).rename(tmp_path / "earlier" / name)
+    config.write_text((tmp_path / "earlier" / config.name).read_text())
+    return config
+
+
+def test_a_run_starts_from_another_ones_weights(trained: Path) -> None:
+    config, remarks = load_config(trained, ["model.init_from=../earlier"]), Remarks()
+    network = build(config).network
+    record = set_initial(network, config, remarks)
+    source = load_trained(trained.parent.parent / "earlier").model
+    for ours, theirs in zip(network.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert record is not None
+    assert (record.source, record.layers, record.fresh) == ("../earlier", 8, ())
+    assert remarks.said == [
+        f"8 of 8 layers (100.0% of the numbers) start with trained weights, from {config.model.init_from}"
+    ]
+
+
+def test_other_classes_and_channels_leave_the_layers_that_do_not_fit(trained: Path) -> None:
+    other = ["model.init_from=../earlier", "model.num_classes=3", "model.image_channels=3"]
+    config, remarks = load_config(trained, other), Remarks()
+    network = build(config).network
+    before = {layer.name: layer.get_weights() for layer in network.layers if layer.weights}
+    record = set_initial(network, config, remarks)
+    source = load_trained(trained.parent.parent / "earlier").model
+    assert record is not None
+    assert record.fresh == ("down0_conv1", "logits")
+    for name, old in before.items():
+        expected = old if name in record.fresh else source.get_layer(name).get_weights()
+        for ours, theirs in zip(network.get_layer(name).get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert "6 of 8 layers" in remarks.said[0]
+    assert "fresh: down0_conv1, logits, from" in remarks.said[0]
+
+
+def test_what_a_training_started_from_is_recorded_and_survives_resuming(trained: Path) -> None:
+    start = ["model.init_from=../earlier", "train.steps_per_epoch=1"]
+    remarks = Remarks()
+    train(trained, overrides=[*start, "train.epochs=1"], reporter=remarks)
+    recorded = {"source": "../earlier", "layers": 8, "fresh": []}
+    assert json.loads((trained.parent / "run.json").read_text())["initial"] == recorded
+    (trained.parent.parent / "earlier").rename(trained.parent.parent / "gone")
+    train(trained, overrides=[*start, "train.epochs=2"], resume=True)
+    assert json.loads((trained.parent / "run.json").read_text())["initial"] == recorded
+    assert load_trained(trained.parent).manifest.finished is not None
+
+
+def test_a_run_of_which_nothing_fits_is_refused(trained: Path) -> None:
+    with pytest.raises(UserError, match=r"no layer of .*earlier fits FastUNet"):
+        train(trained, overrides=["model.model=FastUNet", "model.init_from=../earlier", *SHORT])
+
+
+def test_a_missing_run_is_known_before_anything_is_moved(trained: Path) -> None:
+    train(trained, overrides=SHORT)
+    with pytest.raises(UserError, match=r"init_from.*not the folder of a training"):
+        train(trained, overrides=["model.init_from=../nowhere", *SHORT])
+    assert (trained.parent / "models" / "best_model.weights.h5").is_file()
