@@ -10,7 +10,7 @@ from types import FrameType
 
 import typer
 
-from spleenseg.cli import augment, config, data, demo, models, segment, work
+from spleenseg.cli import augment, config, data, demo, models, segment, split, work
 from spleenseg.errors import ExitCode, UserError
 
 INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
@@ -28,6 +28,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("phantom")(data.phantom)
 app.command("prepare")(data.prepare)
+app.command("split")(split.split)
 app.command("stats")(data.stats)
 app.command("train")(work.train)
 app.command("evaluate")(work.evaluate)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from spleenseg.datasets.folders import SliceFile as SliceFile
     from spleenseg.datasets.folders import list_images as list_images
     from spleenseg.datasets.folders import list_pairs as list_pairs
+    from spleenseg.datasets.folds import fold as fold
+    from spleenseg.datasets.folds import read_folds as read_folds
     from spleenseg.datasets.identity import data_hash as data_hash
     from spleenseg.datasets.identity import patient_overlap as patient_overlap
     from spleenseg.datasets.identity import patients as patients
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from spleenseg.datasets.manifest import find_manifest as find_manifest
     from spleenseg.datasets.msd import read_msd as read_msd
     from spleenseg.datasets.slices import SliceSet as SliceSet
+    from spleenseg.datasets.source import Scan as Scan
+    from spleenseg.datasets.source import Source as Source
+    from spleenseg.datasets.sources import read_source as read_source
     from spleenseg.datasets.split import kfold as kfold
     from spleenseg.datasets.split import split_by_patient as split_by_patient
     from spleenseg.datasets.statistics import stats as stats
@@ -34,10 +39,13 @@ _NAMES = {
     "check": ("check_sections",),
     "decode": ("read_image", "read_mask"),
     "folders": ("SliceFile", "list_images", "list_pairs"),
+    "folds": ("fold", "read_folds"),
     "identity": ("data_hash", "patient_overlap", "patients"),
     "manifest": ("Expectation", "Manifest", "find_manifest"),
     "msd": ("read_msd",),
     "slices": ("SliceSet",),
+    "source": ("Scan", "Source"),
+    "sources": ("read_source",),
     "split": ("kfold", "split_by_patient"),
     "statistics": ("stats",),
     "targets": ("hard_target", "soft_target", "soften"),

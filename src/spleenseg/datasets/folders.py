@@ -14,6 +14,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 FIRST_SLICE = 10000
 """The number in the file name of slice 0: names then sort by slice."""
 
+UNSPLIT = "all"
+"""What stands for the split of a dataset that is not split."""
+
 _SLICE_NAME = re.compile(r"([1-9]\d{4,})_(.+)")
 _AUGMENTED_NAME = re.compile(
     r"(?:h|v|hv)?(?:flip{1,2}ed|rotated|shrinked|sheared|deformed|distorted|barrdistorted|pincdistorted"
@@ -99,6 +102,18 @@ def attach_masks(files: Sequence[SliceFile], masks: Path) -> tuple[SliceFile, ..
 def assign_patients(files: Iterable[SliceFile], patients: Mapping[str, str]) -> tuple[SliceFile, ...]:
     """Replace each file's patient by what `patients` (case -> patient) knows; other cases keep theirs."""
     return tuple(replace(file, patient=patients.get(file.case, file.patient)) for file in files)
+
+
+def split_folders(dataset: Path) -> dict[str, Path]:
+    """Return the folders of a dataset that hold images, by split: train, valid, test first; ``{}`` for none.
+
+    A dataset that holds images itself is one folder, "all".
+    """
+    if (dataset / "images").is_dir():
+        return {UNSPLIT: dataset}
+    found = {path.name: path for path in dataset.iterdir() if (path / "images").is_dir()}
+    rank = {name: place for place, name in enumerate(("train", "valid", "test"))}
+    return dict(sorted(found.items(), key=lambda item: (rank.get(item[0], len(rank)), item[0])))
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -27,6 +27,7 @@ _MOST_CROPPED = (0.12, 0.06, 0.06)  # of the extent along z, y, x, at each end
 _CANDIDATES = 7  # crops tried at each end
 _ROUNDS = (1.0, 0.33)  # the search is repeated about its first result, more finely
 _BLOCK = 256
+_MOST_PAIRS = 50  # a scan: among very many scans only the likeliest pairs are looked at again
 
 Print = NDArray[np.uint8]
 _Cells = NDArray[np.float32]
@@ -89,9 +90,11 @@ def _plausible(fine: Sequence[_Cells]) -> list[tuple[int, int]]:
     flat = np.stack([_normal(cells).ravel() for cells in fine])
     pairs = []
     for start in range(0, len(flat), _BLOCK):
-        close = flat[start : start + _BLOCK] @ flat.T >= _PLAUSIBLE
-        pairs += [(start + int(a), int(b)) for a, b in np.argwhere(close) if start + a < b]
-    return pairs
+        close = flat[start : start + _BLOCK] @ flat.T
+        near = np.argwhere(close >= _PLAUSIBLE)
+        pairs += [(-float(close[a, b]), start + int(a), int(b)) for a, b in near if start + a < b]
+    likeliest = sorted(pairs)[: _MOST_PAIRS * len(fine)]
+    return sorted((a, b) for _, a, b in likeliest)
 
 
 def _best_crop(whole: _Cells, part: _Cells) -> float:

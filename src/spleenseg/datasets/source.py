@@ -56,7 +56,7 @@ def scans_in(folder: Path) -> dict[str, Path]:
         raise UserError(f"cannot read folder {folder}: {error.strerror}") from error
     scans: dict[str, Path] = {}
     for path in found:
-        case = case_name(path)
+        case = path.name if path.is_dir() else case_name(path)  # a link to a folder is named by the link
         if case in scans:
             both = f"{scans[case].name} and {path.name}"
             raise UserError(f"{folder} holds a scan twice, as {both}; keep one of each")
