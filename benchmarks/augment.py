@@ -40,6 +40,7 @@ OTHERS = ("albumentations", "batchgeneratorsv2", "monai", "torchio")
 NO_NETWORK = {"NO_ALBUMENTATIONS_UPDATE": "1", "ALBUMENTATIONS_NO_TELEMETRY": "1", "ALBUMENTATIONS_OFFLINE": "1"}
 
 SLICES = 8
+WARM_UP = 20  # batches until every thread has its arrays
 REFERENCE = {"image_width": 512, "image_height": 512, "num_layers": 7, "base_kernels": (5, 5), "dilation": (2, 2)}
 SMALL = {"image_width": 128, "image_height": 128, "num_layers": 4, "base_filters": 16}
 
@@ -127,11 +128,12 @@ def _batches_per_s(threads: int, steps: int) -> float:
     config = parse_config(CONFIGS["compose"], "benchmark.config")
     stream = BatchStream(Slices(512), build_policy(config), 4, steps, 137, training_target(config), threads)
     with closing(stream.epoch(0)) as batches:
-        next(batches)
+        for _ in range(WARM_UP):
+            next(batches)
         started = time.perf_counter()
         for _ in batches:
             pass
-        return (steps - 1) / (time.perf_counter() - started)
+        return (steps - WARM_UP) / (time.perf_counter() - started)
 
 
 def overhead(model: dict[str, Any], batch_size: int, rounds: int, steps: int) -> dict[str, float]:
@@ -216,7 +218,7 @@ def main() -> None:
         facts = {library.name: library.facts for library in libraries}
     ours, strong = rates[OURS], rates[STRONG]
     speedups = {name: speedup(ours, rates[name]) for name in OTHERS}
-    scaling = thread_scaling(*((3, 60) if options.quick else (9, 100)))
+    scaling = thread_scaling(*((3, 150) if options.quick else (9, 250)))
     small = overhead(SMALL, 8, *((3, 30) if options.quick else (9, 60)))
     reference = overhead(REFERENCE, 4, *((1, 3) if options.quick else (3, 10)))
     result = {

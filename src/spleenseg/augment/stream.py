@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spleenseg.augment.policies import Policy
+from spleenseg.augment.recycled import Recycled
 from spleenseg.augment.warp import SHORT_STEPS, Image, Mask
 
 _ORDER, _SAMPLE = 0, 1  # what a seed is used for
@@ -102,6 +103,7 @@ class BatchStream:
         self.slices, self.policy, self.target = slices, policy, target
         self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
         self.threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+        self._memory = Recycled()
 
     def epoch(self, epoch: int, first_step: int = 0) -> Generator[Batch, None, None]:
         """Yield the batches of an epoch from `first_step` on (counted from 0).
@@ -126,8 +128,8 @@ class BatchStream:
         """Compute one batch, whatever came before it."""
         first = step * self.batch_size
         image, target, name = self._sample(epoch, first)
-        images = np.empty((self.batch_size, *image.shape), np.float32)
-        targets = np.empty((self.batch_size, *target.shape), np.float32)
+        images = self._memory.empty((self.batch_size, *image.shape))
+        targets = self._memory.empty((self.batch_size, *target.shape))
         images[0], targets[0], names = image, target, [name]
         for place in range(1, self.batch_size):
             images[place], targets[place], name = self._sample(epoch, first + place)
