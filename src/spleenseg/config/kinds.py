@@ -54,25 +54,14 @@ class Kind:
 
 @dataclass(frozen=True)
 class PathKind(Kind):
-    """A file or folder name; relative ones are relative to the config's folder."""
-
-    def __call__(self, value: object, folder: Path = Path()) -> Path | None:
-        """Return the absolute path of what was written; None stays None."""
-        written = super().__call__(value)
-        return None if written is None else absolute(folder, written)
-
-
-@dataclass(frozen=True)
-class NamedPathKind(PathKind):
-    """A path as in `PathKind`, or one of some names that stand for themselves."""
+    """A file or folder name; relative ones are relative to the config's folder. `names` stand for themselves."""
 
     names: tuple[str, ...] = ()
 
-    def __call__(self, value: object, folder: Path = Path()) -> Any:
-        """Return the name in lower case, or the absolute path of what was written; None stays None."""
-        if isinstance(value, str) and value.strip().lower() in self.names:
-            return value.strip().lower()
-        return super().__call__(value, folder)
+    def __call__(self, value: object, folder: Path = Path()) -> Path | str | None:
+        """Return the absolute path of what was written; None and names stay."""
+        written = super().__call__(value)
+        return written if written is None or written in self.names else absolute(folder, written)
 
 
 def absolute(folder: Path, written: str | Path) -> Path:
@@ -135,16 +124,10 @@ def path(example: str) -> PathKind:
     return PathKind(f'a path in quotes, such as "{example}"', _path)
 
 
-def optional_path(example: str) -> PathKind:
-    """A path in quotes, or None."""
-    return PathKind(f'a path in quotes, such as "{example}", or None', lambda v: None if v is None else _path(v))
-
-
-def optional_path_or(*names: str, example: str) -> NamedPathKind:
-    """One of `names`, a path in quotes, or None."""
-    known = ", ".join(f'"{name}"' for name in names)
-    accepts = f'{known}, a path in quotes, such as "{example}", or None'
-    return NamedPathKind(accepts, lambda v: None if v is None else _path(v), names)
+def optional_path(example: str, *names: str) -> PathKind:
+    """A path in quotes, None, or one of `names`."""
+    known = "".join(f'"{name}", ' for name in names)
+    return PathKind(f'{known}a path in quotes, such as "{example}", or None', _none_or_path, names)
 
 
 def one_of(*names: str, prefix: str = "") -> Kind:
@@ -272,6 +255,10 @@ def _text(value: object) -> str:
     if not value.isprintable():
         raise ValueError(" (it holds a control character; write / instead of \\)")
     return value
+
+
+def _none_or_path(value: object) -> str | Path | None:
+    return None if value is None else _path(value)
 
 
 def _path(value: object) -> str | Path:

@@ -122,12 +122,8 @@ class ModelConfig(Section):
         False, "Multiply the organ's probability with that of its being in the image.", models=("UNet3Plus",)
     )
 
-    pretrained: Annotated[str | Path | None, kinds.optional_path_or("imagenet", example="efficientnetb0_notop.h5")] = (
-        key(
-            None,
-            "Weights the encoder starts from, in a file of Keras Applications; nothing is fetched.",
-            models=_PUBLISHED,
-        )
+    pretrained: Annotated[str | Path | None, kinds.optional_path("efficientnetb0_notop.h5", "imagenet")] = key(
+        None, "Weights the encoder starts from, as Keras Applications has them; nothing is fetched.", models=_PUBLISHED
     )
     init_from: Annotated[Path | None, kinds.optional_path("../other/run")] = key(
         None, "Run folder whose best weights this training starts from, as far as they fit."
