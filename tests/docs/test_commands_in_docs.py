@@ -15,7 +15,7 @@ from spleenseg.cli.app import app, run
 from spleenseg.config.names import OTHER_SPELLINGS
 from spleenseg.config.schema import SECTIONS
 from spleenseg.config.section import facts
-from spleenseg.evaluation.tables import CASE_COLUMNS, SLICE_COLUMNS
+from spleenseg.evaluation.tables import CASE_COLUMNS, SLICE_COLUMNS, SUMMARY_COLUMNS
 from spleenseg.inference.measure import COLUMNS as VOLUME_COLUMNS
 from spleenseg.inference.segment import LOG_COLUMNS
 from spleenseg.models.run_folder import RunFolder
@@ -88,8 +88,9 @@ def test_keys_without_effect_are_listed_for_those_who_come_from_the_reference() 
 def test_every_file_and_column_of_a_run_is_in_the_reference() -> None:
     page = (DOCS / "reference/run-folder.md").read_text(encoding="utf-8")
     root = Path("project")
-    files = {path.relative_to(root).as_posix() for path in RunFolder.at(root).products()} - {"report.html"}
-    columns = {*CASE_COLUMNS, *SLICE_COLUMNS, *VOLUME_COLUMNS, *LOG_COLUMNS}
+    middle = {f"eval/worst_{rank}.png" for rank in (2, 3, 4)}
+    files = {path.relative_to(root).as_posix() for path in RunFolder.at(root).products()} - middle
+    columns = {*CASE_COLUMNS, *SLICE_COLUMNS, *SUMMARY_COLUMNS, *VOLUME_COLUMNS, *LOG_COLUMNS}
     assert [name for name in sorted(files | columns) if f"`{name}`" not in page] == []
 
 

@@ -116,7 +116,7 @@ def test_coverage_with_outliers_is_what_the_documentation_says() -> None:
 
     truth = 0.95 * 0.95 + 0.05 * 0.6
     found = {number: coverage(draw, truth, number, 2000) for number in (20, 41, 100)}
-    for number, documented in ((20, 0.92), (41, 0.93), (100, 0.96)):
+    for number, documented in ((20, 0.91), (41, 0.94), (100, 0.96)):
         assert found[number] == pytest.approx(documented, abs=0.015), found
     assert found[20] >= 0.90
     assert 0.93 <= found[100] <= 0.97

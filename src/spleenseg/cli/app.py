@@ -10,7 +10,7 @@ from types import FrameType
 
 import typer
 
-from spleenseg.cli import augment, config, data, demo, models, segment, split, work
+from spleenseg.cli import augment, config, data, demo, models, report, segment, split, work
 from spleenseg.errors import ExitCode, UserError
 
 INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
@@ -32,6 +32,7 @@ app.command("split")(split.split)
 app.command("stats")(data.stats)
 app.command("train")(work.train)
 app.command("evaluate")(work.evaluate)
+app.command("report")(report.report)
 app.command("infer")(work.infer)
 app.command("segment")(segment.segment)
 app.add_typer(augment.app, name="augment", help="Look at augmentation, or write an augmented copy of a dataset.")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spleenseg.cli.options import ConfigFile, Quiet, Resume, Set, Threads, terminal
+from spleenseg.errors import UserError
+
+if TYPE_CHECKING:
+    from spleenseg.evaluation.outcome import Evaluation
+    from spleenseg.progress import Reporter
 
 
 def train(
@@ -28,17 +34,65 @@ def train(
 
 
 def evaluate(
-    config: ConfigFile,
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="train_eval_infer.config of the project; not with --truth.")
+    ] = None,
     overrides: Set = None,
     section: Annotated[str | None, typer.Option(help="train, eval or test (default: the config's).")] = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="Probability, or auto: the best on [eval] (default: the config's).")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Compare label maps of this folder, without a network.")
+    ] = None,
+    truth: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the true label maps.")] = None,
+    images: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the scans, for the pictures.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Label to compare (repeatable; default: those of dataset.json)."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of tables and report (with --predictions).")
+    ] = Path("evaluation"),
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate the best weights per case: evaluation.csv and cases.csv."""
-    from spleenseg.evaluation.evaluate import evaluate as run
-
+    """Evaluate the best weights per case, or two folders of label maps: tables and a report."""
     reporter = terminal(quiet)
-    result = run(config, overrides=overrides or (), section=section, reporter=reporter)
+    if predictions is not None or truth is not None:
+        result = _compared(config, predictions, truth, images, label, output, reporter)
+    else:
+        from spleenseg.evaluation.calibrate import parse_threshold
+        from spleenseg.evaluation.evaluate import evaluate as run
+
+        if config is None:
+            raise UserError("give a CONFIG, or two folders with --predictions and --truth")
+        result = run(
+            config,
+            overrides=overrides or (),
+            section=section,
+            threshold=parse_threshold(threshold),
+            reporter=reporter,
+        )
     reporter.say(result.summary())
+
+
+def _compared(
+    config: Path | None,
+    predictions: Path | None,
+    truth: Path | None,
+    images: Path | None,
+    label: list[str] | None,
+    output: Path,
+    reporter: Reporter,
+) -> Evaluation:
+    from spleenseg.datasets.request import parse_labels
+    from spleenseg.evaluation.folders import evaluate_folders
+
+    if config is not None:
+        raise UserError(f"{config} is not needed to compare two folders; leave it out")
+    if predictions is None or truth is None:
+        raise UserError("two folders are compared: give both --predictions and --truth")
+    return evaluate_folders(predictions, truth, output, labels=parse_labels(label), images=images, reporter=reporter)
 
 
 def infer(

@@ -59,15 +59,18 @@ def slice_rows(files: Sequence[SliceFile], found: Pass, names: Mapping[str, int]
     for file, truth, prediction in zip(files, found.truth, found.found, strict=True):
         true_labels, predicted = truth.unpacked(), prediction.unpacked()
         for name, value in names.items():
-            yield _slice_row(file, name, true_labels == value, predicted == value)
+            yield slice_row(file.name, file.case, file.index, name, true_labels == value, predicted == value)
 
 
-def _slice_row(file: SliceFile, label: str, truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> SliceRow:
+def slice_row(
+    name: str, case: str, index: int | None, label: str, truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]
+) -> SliceRow:
+    """Return the row of one label in one slice from its masks, bool [H, W]."""
     counts = confusion(truth, found)
     return SliceRow(
-        slice=file.name,
-        case=file.case,
-        index=file.index,
+        slice=name,
+        case=case,
+        index=index,
         label=label,
         truth_pixels=counts.truth,
         pred_pixels=counts.pred,
@@ -95,7 +98,7 @@ def case_rows(
         manifest: of their dataset: the spacing.
         reporter: warned of cases that lack slices, whose volumes and distances are therefore undefined.
     """
-    places = _places_by_case(files)
+    places = places_by_case(files)
     with reporter.task("measuring cases", len(places)) as task:
         for case, own in sorted(places.items()):
             truth = stack([found.truth[place] for place in own])
@@ -117,7 +120,7 @@ def stack(slices: Sequence[Packed]) -> Labels:
     return volume
 
 
-def _places_by_case(files: Sequence[SliceFile]) -> dict[str, list[int]]:
+def places_by_case(files: Sequence[SliceFile]) -> dict[str, list[int]]:
     """Return the places of each case's slices in `files`, from the lowest slice up."""
     places: dict[str, list[int]] = defaultdict(list)
     for place, file in enumerate(files):

@@ -3,100 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from spleenseg.config import Config, load_config
+from spleenseg.datasets.folders import SliceFile
+from spleenseg.datasets.manifest import Manifest
 from spleenseg.datasets.slices import SliceSet
-from spleenseg.evaluation.cases import CaseRow, SliceRow, case_rows, slice_rows
-from spleenseg.evaluation.tables import write_cases, write_figures, write_slices
+from spleenseg.errors import UserError
+from spleenseg.evaluation.calibrate import (
+    AUTO,
+    Calibration,
+    calibration_findings,
+    predicted_dice,
+    quality_findings,
+    threshold_findings,
+)
+from spleenseg.evaluation.cases import case_rows, places_by_case, slice_rows, stack
+from spleenseg.evaluation.outcome import Evaluation, LabelSummary
+from spleenseg.evaluation.provenance import of_run, remarks_on_run
+from spleenseg.evaluation.publish import Facts, publish
 from spleenseg.inference.labels import label_names
-from spleenseg.metrics import Summary, summarize
 from spleenseg.models.run_folder import RunFolder, Trained, load_trained
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.training.preflight import check
 
+if TYPE_CHECKING:
+    from spleenseg.evaluation.passes import Pass
 
-@dataclass(frozen=True)
-class LabelSummary:
-    """What the tables say of one label.
+__all__ = ["Evaluation", "LabelSummary", "evaluate"]
 
-    Attributes:
-        label: its name.
-        positive: Dice over the cases whose truth has the label: the headline (n = 0: there is none).
-        every: Dice over all cases (a case rightly without the label scores 1).
-        worst: the case of the lowest Dice among those with the label, else among all.
-        slices: Dice over the slices whose truth has the label.
-        empty_slices: slices whose truth has not.
-        false_positive_pixels: predicted pixels on those.
-    """
-
-    label: str
-    positive: Summary
-    every: Summary
-    worst: CaseRow
-    slices: Summary
-    empty_slices: int
-    false_positive_pixels: int
-
-    def line(self) -> str:
-        """Say it in one line, the mean and the worst case by name."""
-        every = f"{self.every.mean:.4f} over all {_cases(self.every.n)}"
-        if self.positive.n == 0:
-            return f"{self.label}: in no case of the truth; Dice {every}"
-        worst = f"worst {self.worst.metrics.dice:.4f} in {self.worst.case}"
-        if self.positive.n == self.every.n:
-            return f"{self.label}: mean Dice {every} ({worst})"
-        mean = f"mean Dice {self.positive.mean:.4f} over {_cases(self.positive.n)} with it"
-        return f"{self.label}: {mean} ({worst}); {every}"
-
-    def slice_line(self) -> str:
-        """Say in one line what single slices show."""
-        parts = []
-        if self.slices.n:
-            parts.append(f"mean slice Dice {self.slices.mean:.4f} over {self.slices.n} slices with it")
-        if self.empty_slices:
-            parts.append(f"{self.false_positive_pixels} false pixels on {self.empty_slices} slices without it")
-        return f"{self.label}: " + "; ".join(parts)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The result of `evaluate`.
-
-    Attributes:
-        section: the split: "train", "eval" or "test".
-        run: the run folder, which holds evaluation.csv, cases.csv and slices.csv.
-        figures: "loss" and metrics at the model's size, as in evaluation.csv.
-        cases: the rows of cases.csv.
-        slices: the rows of slices.csv.
-        labels: a summary of each label.
-    """
-
-    section: str
-    run: RunFolder
-    figures: dict[str, float]
-    cases: tuple[CaseRow, ...]
-    slices: tuple[SliceRow, ...]
-    labels: tuple[LabelSummary, ...]
-
-    @property
-    def mean_dice(self) -> float | None:
-        """Mean Dice over the cases with truth, then over labels; None if no case has any."""
-        means = [label.positive.mean for label in self.labels if label.positive.mean is not None]
-        return fmean(means) if means else None
-
-    def headline(self) -> str:
-        """Say the figure that counts, the mean over cases with truth, and the worst case."""
-        return "; ".join(label.line() for label in self.labels)
-
-    def summary(self) -> str:
-        """Say in a few lines what was found and where it lies."""
-        figures = ", ".join(f"{name} {value:.4f}" for name, value in self.figures.items())
-        lines = [f"[{self.section}] {figures} ({len(self.slices) // len(self.labels)} slices)"]
-        lines += [line for label in self.labels for line in (label.line(), label.slice_line())]
-        return "\n".join([*lines, f"by case: {self.run.cases_csv}"])
+_VALID = "eval"
 
 
 def evaluate(
@@ -104,6 +44,7 @@ def evaluate(
     *,
     overrides: Sequence[str] = (),
     section: str | None = None,
+    threshold: float | str | None = None,
     reporter: Reporter = SILENT,
 ) -> Evaluation:
     """Evaluate the best network of a run on every slice of a split, once and as it is.
@@ -115,39 +56,122 @@ def evaluate(
         config: a config file, or one already loaded; its folder is the run folder.
         overrides: "section.key=value" settings over the file (not with a loaded config).
         section: "train", "eval" or "test"; None: `[model] evaluation`.
+        threshold: probability from which a pixel is organ; "auto": the best one on the validation split [eval];
+            None: `[infer] threshold`.
         reporter: shows progress; warned of what makes figures mean something else.
 
     Returns:
-        the figures, also written to evaluation.csv, cases.csv and slices.csv of the run folder.
+        the figures, also written to evaluation.csv, cases.csv, slices.csv, summary.csv, report.json and
+        report.html of the run folder.
 
     Raises:
-        UserError: no trained network, or folders of the split that are missing, incomplete or unreadable.
+        UserError: no trained network, folders of the split that are missing, incomplete or unreadable, or
+            "auto" for a network of several labels.
     """
     if not isinstance(config, Config):
         config = load_config(config, overrides)
     for line in config.warnings:
         reporter.warn(line)
     section = section or config.model.evaluation
-    check(config, (section,))
+    auto = threshold == AUTO
+    check(config, tuple(dict.fromkeys((section, *([_VALID] if auto else [])))))
     trained = load_trained(config, reporter)
-    slices = SliceSet.from_config(trained.config, section, reporter)
-    _warn_of_other_slices(trained, slices, section, reporter)
-    return _evaluated(config, section, trained, slices, reporter)
+    if auto and trained.config.model.num_classes > 1:
+        raise UserError("--threshold auto is for one organ; of several labels the likeliest wins, without a threshold")
+    return _Job(config, section, trained, reporter).run(threshold)
 
 
-def _evaluated(config: Config, section: str, trained: Trained, slices: SliceSet, reporter: Reporter) -> Evaluation:
-    from spleenseg.evaluation.passes import predict_all
+class _Job:
+    """One evaluation of one network."""
 
-    found = predict_all(trained, slices, config.infer.threshold, reporter)
-    names = _names(slices, trained.config.model.num_classes)
-    by_slice = tuple(slice_rows(slices.files, found, names))
-    by_case = tuple(case_rows(slices.files, found, names, slices.manifest, reporter))
-    run = RunFolder.of(config)
-    write_figures(run.evaluation_csv, found.figures)
-    write_cases(run.cases_csv, by_case)
-    write_slices(run.slices_csv, by_slice)
-    labels = tuple(_summary(name, by_case, by_slice) for name in names)
-    return Evaluation(section, run, found.figures, by_case, by_slice, labels)
+    def __init__(self, config: Config, section: str, trained: Trained, reporter: Reporter) -> None:
+        self.config, self.section, self.trained, self.reporter = config, section, trained, reporter
+        self.run_folder = RunFolder.of(config)
+        record = trained.manifest.weights
+        self.weights_sha256 = record.sha256 if record else None
+
+    def run(self, wanted: float | str | None) -> Evaluation:
+        fitted, value, chosen = self._threshold(wanted)
+        slices, found, names = self._pass(self.section, value)
+        if self.section == _VALID:
+            fitted = self._fitted(found, names)
+        by_slice = tuple(slice_rows(slices.files, found, names))
+        by_case = tuple(case_rows(slices.files, found, names, slices.manifest, self.reporter))
+        predicted = predicted_dice(found, names, fitted)
+        several = self.trained.config.model.num_classes > 1
+        facts = Facts(
+            title=f"{self.trained.manifest.network.name} in {self.run_folder.root.name}, split {self.section}",
+            section=self.section,
+            provenance=of_run(self.trained, slices, self.section, len(by_slice) // len(names)),
+            figures=found.figures,
+            threshold=None if several else threshold_findings(value, chosen, fitted.threshold if fitted else None),
+            calibration=calibration_findings(found, names),
+            quality=quality_findings(by_case, predicted, fitted, in_sample=self.section == _VALID),
+            predicted_dice=predicted,
+            config=self.trained.manifest.config,
+            remarks=remarks_on_run(self.trained, slices, self.section),
+        )
+        return publish(self.run_folder, by_case, by_slice, facts, _SliceScans(slices, found, names), self.reporter)
+
+    def _threshold(self, wanted: float | str | None) -> tuple[Calibration | None, float, str]:
+        """Return what is known from valid, the threshold, and who chose it."""
+        if wanted == AUTO:
+            fitted = self._fit_on_valid()
+            return fitted, fitted.threshold.value if fitted.threshold else 0.5, "valid"
+        known = Calibration.read(self.run_folder.calibration, self.weights_sha256)
+        if isinstance(wanted, float | int):
+            return known, float(wanted), "option"
+        return known, self.config.infer.threshold, "config"
+
+    def _pass(self, section: str, threshold: float) -> tuple[SliceSet, Pass, dict[str, int]]:
+        from spleenseg.evaluation.passes import predict_all
+
+        slices = SliceSet.from_config(self.trained.config, section, self.reporter)
+        _warn_of_other_slices(self.trained, slices, section, self.reporter)
+        found = predict_all(self.trained, slices, threshold, self.reporter)
+        return slices, found, _names(slices, self.trained.config.model.num_classes)
+
+    def _fit_on_valid(self) -> Calibration:
+        if self.section == _VALID:
+            self.reporter.warn("the threshold is chosen on the very slices that are reported: expect less elsewhere")
+        _, found, names = self._pass(_VALID, self.config.infer.threshold)
+        return self._fitted(found, names)
+
+    def _fitted(self, found: Pass, names: dict[str, int]) -> Calibration:
+        fitted = Calibration.fit(found, names, self.weights_sha256, self.trained.config.model.num_classes)
+        fitted.write(self.run_folder.calibration)
+        return fitted
+
+
+class _SliceScans:
+    """Masks and slices of a pass, put together on demand; see `gallery.Scans`."""
+
+    def __init__(self, slices: SliceSet, found: Pass, names: dict[str, int]) -> None:
+        self._files, self._found, self._names = slices.files, found, names
+        self._shown = slices.native_image
+        self._manifest: Manifest | None = slices.manifest
+        self._places = places_by_case(slices.files)
+
+    def masks(self, case: str, label: str) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        own, value = self._places[case], self._names[label]
+        truth, found = (
+            stack([part[place] for place in own]) == value for part in (self._found.truth, self._found.found)
+        )
+        return truth, found
+
+    def image(self, case: str, z: int) -> npt.NDArray[np.uint8]:
+        return self._shown(self._places[case][z])
+
+    def aspect(self, case: str) -> float:
+        record = self._manifest.cases.get(case) if self._manifest else None
+        return record.spacing[1] / record.spacing[0] if record else 1.0
+
+    def number(self, case: str, z: int) -> int:
+        index = self._file(case, z).index
+        return z if index is None else index
+
+    def _file(self, case: str, z: int) -> SliceFile:
+        return self._files[self._places[case][z]]
 
 
 def _names(slices: SliceSet, classes: int) -> dict[str, int]:
@@ -156,28 +180,8 @@ def _names(slices: SliceSet, classes: int) -> dict[str, int]:
     return names if classes > 1 else dict.fromkeys(names, 1)
 
 
-def _summary(label: str, cases: Sequence[CaseRow], slices: Sequence[SliceRow]) -> LabelSummary:
-    own = [row for row in cases if row.label == label]
-    positive = [row for row in own if row.has_truth]
-    seen = [row for row in slices if row.label == label]
-    empty = [row for row in seen if not row.truth_pixels]
-    return LabelSummary(
-        label=label,
-        positive=summarize(row.metrics.dice for row in positive),
-        every=summarize(row.metrics.dice for row in own),
-        worst=min(positive or own, key=lambda row: row.metrics.dice),
-        slices=summarize(row.dice for row in seen if row.truth_pixels),
-        empty_slices=len(empty),
-        false_positive_pixels=sum(row.pred_pixels for row in empty),
-    )
-
-
-def _cases(count: int) -> str:
-    return "1 case" if count == 1 else f"{count} cases"
-
-
 def _warn_of_other_slices(trained: Trained, slices: SliceSet, section: str, reporter: Reporter) -> None:
-    for key in ("window_hu", "display"):
+    for key in ("window_hu", "windows", "display"):
         wanted, given = getattr(trained.expectation, key), getattr(slices.expectation, key)
         if wanted != given:
             reporter.warn(f"the network was trained with {key} {wanted}, [{section}] has {given}: expect poor figures")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from spleenseg.inference.engine import Floats
 from spleenseg.inference.keras_engine import KerasEngine
 from spleenseg.inference.labels import labels_of
 from spleenseg.inference.predictor import at_size
+from spleenseg.metrics import histogram
+from spleenseg.metrics.calibration import Histogram, empty_histogram
 from spleenseg.models.run_folder import Trained
 from spleenseg.progress import Reporter
 
@@ -48,11 +51,13 @@ class Pass:
         figures: "loss" and each metric of `[model] metrics`, over all slices, at the model's size.
         truth: label map of each slice, at its file's own size, in the order of `SliceSet.files`.
         found: the predicted one.
+        histograms: by case and label value: its voxels by probability (`metrics.histogram`).
     """
 
     figures: dict[str, float]
     truth: tuple[Packed, ...]
     found: tuple[Packed, ...]
+    histograms: Mapping[tuple[str, int], Histogram]
 
 
 def predict_all(trained: Trained, slices: SliceSet, threshold: float, reporter: Reporter) -> Pass:
@@ -66,6 +71,7 @@ def predict_all(trained: Trained, slices: SliceSet, threshold: float, reporter: 
     """
     config, tally = trained.config, _Tally(trained.config)
     truths, masks = [], []
+    histograms: dict[tuple[str, int], Histogram] = defaultdict(empty_histogram)
     engine = KerasEngine(_with_logits(trained.model), config.eval.batch_size)
     with reporter.task("evaluating slices", len(slices)) as task:
         for part in _parts(len(slices), config.eval.batch_size):
@@ -74,10 +80,18 @@ def predict_all(trained: Trained, slices: SliceSet, threshold: float, reporter: 
             tally.add(np.stack([hard_target(slices.labels(i), config.model.num_classes) for i in part]), logits)
             for index, found in zip(part, probabilities, strict=True):
                 truth = slices.native_labels(index)
+                native = at_size(found, (truth.shape[0], truth.shape[1]))
                 truths.append(Packed.of(truth))
-                masks.append(Packed.of(labels_of(at_size(found, (truth.shape[0], truth.shape[1])), threshold)))
+                masks.append(Packed.of(labels_of(native, threshold)))
+                _count(histograms, slices.files[index].case, native, truth)
             task.advance(len(part))
-    return Pass(tally.figures(), tuple(truths), tuple(masks))
+    return Pass(tally.figures(), tuple(truths), tuple(masks), dict(histograms))
+
+
+def _count(histograms: dict[tuple[str, int], Histogram], case: str, found: Floats, truth: Labels) -> None:
+    """Add a slice to its case's histograms: of the organ, or with several channels of each but the background."""
+    for value in [1] if found.shape[-1] == 1 else range(1, found.shape[-1]):
+        histograms[case, value] += histogram(found[..., value if found.shape[-1] > 1 else 0], truth == value)
 
 
 class _Tally:

@@ -38,6 +38,11 @@ def histogram(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> Hi
     return np.stack([voxels.astype(np.float64), sums]).reshape(2, 2, BINS)
 
 
+def empty_histogram() -> Histogram:
+    """Return the histogram of nothing, to add others to."""
+    return np.zeros((2, 2, BINS))
+
+
 def dice_by_threshold(counts: Histogram) -> Shares:
     """Return the Dice of a case at the thresholds 0, 1/100, ... 99/100: float64 [BINS]; both empty: 1."""
     outside, inside = counts[0]

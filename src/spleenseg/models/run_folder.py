@@ -34,6 +34,8 @@ __all__ = [
 
 CONFIG_NAME = "train_eval_infer.config"
 MANIFEST_NAME = "run.json"
+WORST = 5
+"""How many of the worst cases have a picture."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,29 @@ class RunFolder:
         return self.root / "slices.csv"
 
     @property
+    def summary_csv(self) -> Path:
+        """Each figure over all cases, with its interval."""
+        return self.root / "summary.csv"
+
+    @property
+    def calibration(self) -> Path:
+        """What was fitted on the validation split: threshold and predicted Dice."""
+        return self.root / "calibration.json"
+
+    @property
+    def worst(self) -> tuple[Path, ...]:
+        """Pictures of the worst cases."""
+        return tuple(self.eval_dir / f"worst_{rank}.png" for rank in range(1, WORST + 1))
+
+    @property
     def report(self) -> Path:
         """The page people read."""
         return self.root / "report.html"
+
+    @property
+    def report_json(self) -> Path:
+        """The same numbers for programs."""
+        return self.root / "report.json"
 
     @property
     def manifest(self) -> Path:
@@ -160,7 +182,11 @@ class RunFolder:
             self.evaluation_csv,
             self.cases_csv,
             self.slices_csv,
+            self.summary_csv,
+            self.calibration,
+            *self.worst,
             self.report,
+            self.report_json,
             self.manifest,
         )
         return (*either, *made, *told)
