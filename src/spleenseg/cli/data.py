@@ -97,15 +97,42 @@ def prepare(
 
 
 def stats(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder with train, valid and test.")],
-    output: Annotated[Path | None, typer.Option("-o", help="The bar chart (default: in DATASET).")] = None,
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Prepared dataset, pictures, or labelled scans.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", help="The bar chart (default: in DATASET; for scans: none).")
+    ] = None,
+    labels_from: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Label maps named like the scans in DATASET (then a folder of scans)."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Label of the scans (repeatable; default: those of dataset.json)."),
+    ] = None,
+    threads: Threads = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Count slices, patients and organ per split; draw the bar chart."""
-    from spleenseg.cli.tables import show_table
+    """Count slices, patients and organ per split; HU, volumes and grids; draw the bar chart."""
+    from dataclasses import asdict
+
+    from spleenseg.cli.tables import show_json, show_table
+    from spleenseg.datasets.request import parse_labels
     from spleenseg.datasets.statistics import stats as run
 
-    reporter = terminal(quiet)
-    found = run(dataset, chart=output, reporter=reporter)
-    show_table(found.rows(), as_json)
+    reporter = terminal(quiet or as_json)
+    found = run(
+        dataset,
+        chart=output,
+        labels_from=labels_from,
+        labels=parse_labels(label),
+        threads=threads,
+        reporter=reporter,
+    )
+    if as_json:
+        show_json(asdict(found))
+        return
+    seen = found.fingerprint
+    show_table(found.rows(), as_json=False)
+    show_table(seen.rows(), False, f"HU {seen.hu}; volumes in mL")
+    show_table([asdict(figure) for figure in seen.grid], False, "Grids")

@@ -15,7 +15,7 @@ def show_table(rows: Sequence[Mapping[str, Any]], as_json: bool, title: str | No
     """Print rows that share their keys; numbers are right-aligned, None is an empty cell."""
     console = Console(highlight=False)
     if as_json:
-        console.print(json.dumps(list(rows), indent=2), soft_wrap=True, markup=False)
+        show_json(list(rows))
         return
     if not rows:
         return
@@ -26,6 +26,11 @@ def show_table(rows: Sequence[Mapping[str, Any]], as_json: bool, title: str | No
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     console.print(table, markup=False)
+
+
+def show_json(data: Any) -> None:
+    """Print `data` as JSON."""
+    Console(highlight=False).print(json.dumps(data, indent=2), soft_wrap=True, markup=False)
 
 
 def _cell(value: Any) -> str:
