@@ -187,7 +187,7 @@ def test_the_only_scan_that_fails_is_an_error_and_the_next_try_needs_no_flag(tmp
 
 def test_a_scan_that_is_no_ct_is_refused(tmp_path, run, monkeypatch):
     write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
-    monkeypatch.setattr(segment_module, "read_volume", lambda path: read_volume(path, modality="MR"))
+    monkeypatch.setattr(segment_module, "read_volume", lambda path, **asked: read_volume(path, modality="MR", **asked))
     with pytest.raises(UserError, match="is MR; only CT"):
         segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
 

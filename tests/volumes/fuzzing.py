@@ -135,14 +135,24 @@ def main(seed: int, count: int) -> None:
             path = folder / f"damaged{''.join(source.suffixes)}"
             path.write_bytes(damage(contents[kind], rng))
             faulthandler.dump_traceback_later(HANG_S * 4, exit=True)
-            print(json.dumps({"case": [seed, number, label]}), file=sys.__stderr__, flush=True)
+            _note({"case": [seed, number, label]})
             outcome, fault = fault_of(reader, path)
             faulthandler.cancel_dump_traceback_later()
             counts[outcome] += 1
             if fault:
-                print(json.dumps({"seed": seed, "case": number, "kind": label, "fault": fault}), flush=True)
+                _tell({"seed": seed, "case": number, "kind": label, "fault": fault})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({**counts, "peak_bytes": peak}), flush=True)
+    _tell({**counts, "peak_bytes": peak})
+
+
+def _tell(fact: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(fact) + "\n")
+    sys.stdout.flush()
+
+
+def _note(fact: dict[str, object]) -> None:
+    sys.__stderr__.write(json.dumps(fact) + "\n")
+    sys.__stderr__.flush()
 
 
 if __name__ == "__main__":

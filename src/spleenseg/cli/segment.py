@@ -12,16 +12,27 @@ from spleenseg.errors import ExitCode
 
 
 def segment(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="NIfTI files, or folders of them.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="NIfTI, DICOM, NRRD or MetaImage, or folders.")
+    ],
     model: Annotated[Path, typer.Option("--model", help="A run folder (the folder of the config).")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("segmentations"),
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability from which a voxel counts.")] = 0.5,
     probabilities: Annotated[bool, typer.Option("--prob", help="Also write the probabilities.")] = False,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help="nifti, dicom-seg or nrrd; repeatable (default: nifti).")
+    ] = None,
+    series: Annotated[str | None, typer.Option(help="DICOM series of several: its number or UID.")] = None,
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="Interpolate missing or uneven slices.")] = False,
+    orientation: Annotated[
+        str | None, typer.Option(metavar="XYZ", help="Where the stored axes run to, such as LAS, whatever files say.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices predicted at once.")] = 4,
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
     """Segment CT volumes in their own geometry: label map, overlay, volumes.csv."""
+    from spleenseg.inference.segment import Reading
     from spleenseg.inference.segment import segment as run
 
     reporter = terminal(quiet)
@@ -31,6 +42,8 @@ def segment(
         model,
         threshold=threshold,
         probabilities=probabilities,
+        formats=formats or ("nifti",),
+        reading=Reading(series, allow_gaps, orientation),
         resume=resume,
         batch_size=batch_size,
         reporter=reporter,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from spleenseg.errors import UserError
 from spleenseg.files import sha256, write_json
+from spleenseg.volumes.dicom.members import members
 
 LEDGER_NAME = ".spleenseg.json"
 _LEFTOVERS = ".writing-*"
@@ -17,12 +19,15 @@ _DESKTOP_FILES = frozenset({"thumbs.db", "desktop.ini"})
 
 
 def source_of(path: Path) -> str:
-    """Return the SHA-256 of an input, by which the record knows it.
+    """Return the SHA-256 of an input, by which the record knows it; of a folder, that of its DICOM files together.
 
     Raises:
         UserError: it cannot be read.
     """
     try:
+        if path.is_dir():
+            files = [member.path for member in members(path)]
+            return hashlib.sha256("".join(f"{file.name}\0{sha256(file)}\n" for file in files).encode()).hexdigest()
         return sha256(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from spleenseg.volumes import Volume
 
-COLUMNS = ("case", "label", "volume_ml", "slices", "mean_hu", "touches_border")
+COLUMNS = ("case", "label", "volume_ml", "slices", "mean_hu", "touches_border", "notes")
 Row = list[str | int | float | None]
 
 
@@ -23,7 +23,7 @@ def measure(volume: Volume, labels: npt.NDArray[np.uint8], names: Mapping[str, i
 
     Returns:
         rows: case, label name, volume in mL, slices that hold it, mean HU, and "yes" where it touches the
-        border of the scan: it may be cut off there, and the volume too small.
+        border of the scan: it may be cut off there, and the volume too small; then what was done on reading.
     """
     return [_row(volume, labels == value, name) for name, value in names.items()]
 
@@ -33,7 +33,8 @@ def _row(volume: Volume, organ: npt.NDArray[np.bool_], name: str) -> Row:
     slices = int(np.count_nonzero(organ.any(axis=(1, 2))))
     mean = round(float(volume.array[organ].mean(dtype=np.float64)), 1) if voxels else None
     border = "yes" if touches_border(organ) else "no"
-    return [volume.case, name, round(voxels * volume.voxel_ml, 3), slices, mean, border]
+    notes = "; ".join(volume.notes) or None
+    return [volume.case, name, round(voxels * volume.voxel_ml, 3), slices, mean, border, notes]
 
 
 def touches_border(organ: npt.NDArray[np.bool_]) -> bool:

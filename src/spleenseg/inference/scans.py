@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from spleenseg.errors import UserError
-from spleenseg.volumes.nifti import SUFFIXES, stem
+from spleenseg.inference.ledger import LEDGER_NAME
+from spleenseg.volumes import case_name, is_scan
 
 TABLES = ("volumes.csv", "run.log.csv")
+FORMATS = {"nifti": ".nii.gz", "dicom-seg": ".seg.dcm", "nrrd": ".seg.nrrd"}
+_KINDS = "NIfTI, DICOM (a folder, .zip or .dcm), NRRD or MetaImage"
+_WHOLE = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
 
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan to segment: its file and the name its outputs carry."""
+    """One scan to segment: its file or folder, and the name its outputs carry."""
 
     path: Path
     case: str
 
-    def outputs(self, probabilities: bool) -> tuple[str, ...]:
+    def maps(self, formats: Sequence[str]) -> dict[str, str]:
+        """Return the name of the label map in each format."""
+        return {form: self.case + FORMATS[form] for form in formats}
+
+    def outputs(self, probabilities: bool, formats: Sequence[str] = ("nifti",)) -> tuple[str, ...]:
         """Return the names of the files to be made of it."""
-        kinds = (".nii.gz", "_overlay.png", *(("_prob.nii.gz",) if probabilities else ()))
-        return tuple(self.case + kind for kind in kinds)
+        kinds = ("_overlay.png", *(("_prob.nii.gz",) if probabilities else ()))
+        return (*self.maps(formats).values(), *(self.case + kind for kind in kinds))
 
 
 def find_scans(inputs: Sequence[Path]) -> list[Scan]:
-    """List the scans among files, folders (not their subfolders) and patterns with ``*`` or ``?``.
+    """List the scans among files, folders and patterns with ``*`` or ``?``.
 
-    A file given twice counts once.
+    A folder that directly holds DICOM is one scan. Of another folder these are: the scans that lie in it, and
+    every folder of DICOM below it, except what `segment` wrote. A scan given twice counts once.
 
     Raises:
         UserError: nothing of that name, a folder without a scan, a file that is no scan, or two scans that
@@ -37,13 +47,13 @@ def find_scans(inputs: Sequence[Path]) -> list[Scan]:
     """
     found = {path.resolve(): path for given in inputs for path in _scans_at(Path(given))}
     if not found:
-        raise UserError("nothing to segment: give NIfTI files (.nii, .nii.gz) or folders of them")
-    scans = [Scan(path, stem(path)) for path in found.values()]
+        raise UserError(f"nothing to segment: give scans ({_KINDS}) or folders of them")
+    scans = [Scan(path, case_name(path)) for path in found.values()]
     _refuse_pairs({scan.path: [scan.case] for scan in scans}, "are both called", "rename one")
     return sorted(scans, key=lambda scan: scan.case)
 
 
-def require_safe(scans: Sequence[Scan], out: Path, probabilities: bool) -> None:
+def require_safe(scans: Sequence[Scan], out: Path, probabilities: bool, formats: Sequence[str] = ("nifti",)) -> None:
     """Check that outputs neither land among the inputs nor on one another.
 
     Raises:
@@ -51,9 +61,9 @@ def require_safe(scans: Sequence[Scan], out: Path, probabilities: bool) -> None:
     """
     where = out.resolve()
     for scan in scans:
-        if where in (scan.path.resolve().parent, scan.path.absolute().parent):
+        if where in (scan.path.resolve(), scan.path.resolve().parent, scan.path.absolute().parent):
             raise UserError(f"output folder {out} holds the input {scan.path.name}; give another folder")
-    planned: dict[Path, Iterable[str]] = {scan.path: scan.outputs(probabilities) for scan in scans}
+    planned: dict[Path, Iterable[str]] = {scan.path: scan.outputs(probabilities, formats) for scan in scans}
     planned[out] = TABLES
     _refuse_pairs(planned, "would both write", "rename one")
 
@@ -75,22 +85,36 @@ def _scans_at(given: Path) -> Iterator[Path]:
 
 def _scans_in(folder: Path) -> list[Path]:
     try:
-        names = sorted(path for path in folder.iterdir() if _is_scan(path) and path.name[0] != ".")
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "." and is_scan(path)]
+        if is_scan(folder):
+            found = [folder, *(path for path in files if not _is_slice(path))]
+        else:
+            found = [*files, *_dicom_below(folder)]
     except OSError as error:
         raise UserError(f"cannot read folder {folder}: {error.strerror or error}") from error
-    if not names:
-        raise UserError(f"folder {folder} holds no scan (.nii, .nii.gz)")
-    return names
+    if not found:
+        raise UserError(f"folder {folder} holds no scan ({_KINDS})")
+    return found
+
+
+def _dicom_below(folder: Path) -> Iterator[Path]:
+    for name, below, files in os.walk(folder):
+        below[:] = sorted(inner for inner in below if inner[0] != ".")
+        if LEDGER_NAME in files:
+            below.clear()
+        elif Path(name) != folder and is_scan(name):
+            yield Path(name)
+
+
+def _is_slice(path: Path) -> bool:
+    """Say whether a scan in a folder of DICOM is one of its images."""
+    return not path.name.lower().endswith(_WHOLE)
 
 
 def _require_scan(path: Path) -> Path:
-    if not _is_scan(path):
-        raise UserError(f"{path}: not a scan of a kind that can be read; give NIfTI (.nii, .nii.gz)")
+    if not is_scan(path):
+        raise UserError(f"{path}: not a scan of a kind that can be read; give {_KINDS}")
     return path
-
-
-def _is_scan(path: Path) -> bool:
-    return path.name.lower().endswith(SUFFIXES) and path.is_file()
 
 
 def _refuse_pairs(names: Mapping[Path, Iterable[str]], verb: str, advice: str) -> None:

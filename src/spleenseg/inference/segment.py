@@ -14,15 +14,35 @@ from spleenseg.files import write_csv
 from spleenseg.inference.ledger import Ledger, source_of
 from spleenseg.inference.measure import COLUMNS, Row, measure
 from spleenseg.inference.predictor import Predictor, load_predictor
-from spleenseg.inference.scans import TABLES, Scan, find_scans, require_safe
+from spleenseg.inference.scans import FORMATS, TABLES, Scan, find_scans, require_safe
 from spleenseg.inference.slices import Prediction, predict_slices
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.render import volume_overlay
-from spleenseg.volumes import Volume, read_volume, write_labels, write_map
+from spleenseg.volumes import Volume, read_volume, write_dicom_seg, write_labels, write_map, write_seg_nrrd
 
 LOG_COLUMNS = ("case", "status", "read_s", "predict_s", "write_s", "message")
 _VOLUMES, _LOG = "/volumes", "/log"  # their entries in the record; no scan can be called so
 _PHASES = ("read", "predict", "write")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How scans are read.
+
+    Attributes:
+        series: which DICOM series of several: its UID or its number.
+        allow_gaps: resample DICOM with missing or uneven slices onto even positions.
+        orientation: where the stored axes run to, such as "LAS", against what the files say.
+    """
+
+    series: str | None = None
+    allow_gaps: bool = False
+    orientation: str | None = None
+
+    def asked(self) -> str:
+        """Return what was asked for, "" where nothing was: part of what a result depends on."""
+        words = {"series": self.series, "allow-gaps": self.allow_gaps or None, "orientation": self.orientation}
+        return "".join(f" {key}={value}" for key, value in words.items() if value is not None)
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,8 @@ def segment(
     *,
     threshold: float = 0.5,
     probabilities: bool = False,
+    formats: Sequence[str] = ("nifti",),
+    reading: Reading = Reading(),
     resume: bool = False,
     batch_size: int = 4,
     reporter: Reporter = SILENT,
@@ -86,12 +108,15 @@ def segment(
     A scan that cannot be segmented is reported and the others go on, unless it is the only one.
 
     Args:
-        inputs: NIfTI files, folders of them, or patterns.
+        inputs: NIfTI, NRRD or MetaImage files, DICOM (a folder, a zip archive, a multi-frame file), folders of
+            any of them, or patterns.
         out: the folder to write to; made if need be.
         model: the run folder of a training.
         threshold: probability from which a voxel is organ; models of several labels take the likeliest.
         probabilities: also write `{case}_prob.nii.gz` (with several labels: of any of them).
-        resume: keep the scans that an earlier run into `out` finished with the same model and threshold.
+        formats: of the label map, of `scans.FORMATS`: "nifti", "dicom-seg", "nrrd".
+        reading: how the scans are read; what it changed stands in the notes of volumes.csv.
+        resume: keep the scans that an earlier run into `out` finished with the same model, threshold and reading.
         batch_size: slices predicted at once.
         reporter: shows progress and names the scans that fail.
 
@@ -99,29 +124,40 @@ def segment(
         UserError: no input, two inputs of one name, outputs that exist, an output folder that holds an
             input, a model that cannot be used, or the only scan cannot be segmented.
     """
-    out = Path(out)
+    out, formats = Path(out), _known(formats)
     scans = find_scans([Path(given) for given in inputs])
-    require_safe(scans, out, probabilities)
+    require_safe(scans, out, probabilities, formats)
     ledger = Ledger(out)
-    _refuse_existing(ledger, scans, probabilities, resume)
+    _refuse_existing(ledger, [name for scan in scans for name in scan.outputs(probabilities, formats)], resume)
     predictor = load_predictor(Path(model), batch_size=batch_size, threshold=threshold, reporter=reporter)
-    _refuse_other_settings(ledger, predictor)
-    return _Run(out, ledger, predictor, probabilities, reporter).all(scans)
+    settings = predictor.settings + reading.asked()
+    _refuse_other_settings(ledger, settings)
+    return _Run(out, ledger, predictor, settings, probabilities, formats, reading, reporter).all(scans)
 
 
-def _refuse_existing(ledger: Ledger, scans: Sequence[Scan], probabilities: bool, resume: bool) -> None:
+def _known(formats: Sequence[str]) -> tuple[str, ...]:
+    unknown = [form for form in formats if form not in FORMATS]
+    if unknown or not formats:
+        raise UserError(f"no format '{' '.join(unknown)}'; label maps are written as {', '.join(FORMATS)}")
+    return tuple(form for form in FORMATS if form in formats)
+
+
+def _refuse_existing(ledger: Ledger, names: Sequence[str], resume: bool) -> None:
     if ledger.existing() and not resume:
         first = ledger.folder / ledger.existing()[0]
         raise UserError(f"{first} exists; give another folder, or --resume to continue the run that made it")
     strangers = set(ledger.strangers())
-    for name in (*TABLES, *(name for scan in scans for name in scan.outputs(probabilities))):
+    for name in (*TABLES, *names):
         if name in strangers:
             raise UserError(f"{ledger.folder / name} exists and spleenseg did not make it; give another folder")
 
 
-def _refuse_other_settings(ledger: Ledger, predictor: Predictor) -> None:
-    if any(item.settings != predictor.settings for name, item in ledger.items.items() if item.rows):
-        raise UserError(f"{ledger.folder} holds results of another model or threshold; give another folder")
+def _refuse_other_settings(ledger: Ledger, settings: str) -> None:
+    if any(item.settings != settings for item in ledger.items.values() if item.rows):
+        raise UserError(
+            f"{ledger.folder} holds results of another model or threshold, or of scans read otherwise; "
+            "give another folder"
+        )
 
 
 @dataclass
@@ -129,20 +165,24 @@ class _Run:
     out: Path
     ledger: Ledger
     predictor: Predictor
+    settings: str
     probabilities: bool
+    formats: tuple[str, ...]
+    reading: Reading
     reporter: Reporter
     log: list[Row] = field(default_factory=list)
 
     def all(self, scans: Sequence[Scan]) -> SegmentSummary:
         """Segment what is not finished; tables and record are up to date after every scan."""
         for entry, table in zip((_VOLUMES, _LOG), TABLES, strict=True):
-            self.ledger.begin(entry, "", self.predictor.settings, [table])
+            self.ledger.begin(entry, "", self.settings, [table])
         results = []
         with self.reporter.task("segmenting scans", len(scans)) as task:
             for scan in scans:
                 watch = _Stopwatch()
                 results.append(self._one(scan, watch, alone=len(scans) == 1))
-                self.log.append([scan.case, results[-1].status, *watch.columns(), results[-1].message or None])
+                said = results[-1].message or self._notes(scan)
+                self.log.append([scan.case, results[-1].status, *watch.columns(), said])
                 self._write_tables()
                 task.advance(note=scan.case)
         self.ledger.finish(_VOLUMES)  # never the log: the record, unlike it, is the same for two runs
@@ -162,21 +202,21 @@ class _Run:
         return ScanResult(scan.case, scan.path, status, volumes)
 
     def _segmented_or_kept(self, scan: Scan, watch: _Stopwatch) -> Literal["done", "kept"]:
-        files = scan.outputs(self.probabilities)
+        files = scan.outputs(self.probabilities, self.formats)
         source = source_of(scan.path)
         old = self.ledger.items.get(scan.case)
         if old and old.rows and old.source != source:
             raise UserError(f"{self.out} holds the result of another scan called {scan.case}; give another folder")
-        if self.ledger.finished(scan.case, source, self.predictor.settings, files):
+        if self.ledger.finished(scan.case, source, self.settings, files):
             return "kept"
-        self.ledger.begin(scan.case, source, self.predictor.settings, files)
+        self.ledger.begin(scan.case, source, self.settings, files)
         self.ledger.save()
         with watch.phase("read"):
-            volume = _read_ct(scan.path)
+            volume = self._read(scan)
         with watch.phase("predict"):
             prediction = self._predict(volume)
         with watch.phase("write"):
-            self._write(volume, prediction, files)
+            self._write(volume, prediction, scan)
         names = self.predictor.names
         self.ledger.finish(scan.case, measure(volume, prediction.labels, names))
         self.ledger.save()
@@ -192,14 +232,33 @@ class _Run:
                 advance=task.advance,
             )
 
-    def _write(self, volume: Volume, prediction: Prediction, files: Sequence[str]) -> None:
-        labels, picture, *maps = (self.out / name for name in files)
-        write_labels(prediction.labels, volume, labels)
-        names = {value: name for name, value in self.predictor.names.items()}
-        volume_overlay(volume.array, prediction.labels, volume.spacing, picture, title=volume.case, names=names)
-        for path in maps:
-            assert prediction.probability is not None
-            write_map(prediction.probability, volume, path)
+    def _read(self, scan: Scan) -> Volume:
+        volume = _read_ct(scan, self.reading)
+        if "dicom-seg" in self.formats and volume.source is None:
+            raise UserError(f"{scan.path}: is no DICOM, so no DICOM SEG can refer to it; leave --format dicom-seg out")
+        for note in volume.notes:
+            self.reporter.warn(f"{scan.case}: {note}")
+        return volume
+
+    def _write(self, volume: Volume, prediction: Prediction, scan: Scan) -> None:
+        names = self.predictor.names
+        for form, name in scan.maps(self.formats).items():
+            if form == "nifti":
+                write_labels(prediction.labels, volume, self.out / name)
+            elif form == "nrrd":
+                write_seg_nrrd(prediction.labels, volume, self.out / name, names)
+            else:
+                write_dicom_seg(prediction.labels, volume, self.out / name, names, model=self.settings)
+        picture = self.out / f"{scan.case}_overlay.png"
+        shown = {value: name for name, value in names.items()}
+        volume_overlay(volume.array, prediction.labels, volume.spacing, picture, title=volume.case, names=shown)
+        if prediction.probability is not None:
+            write_map(prediction.probability, volume, self.out / f"{scan.case}_prob.nii.gz")
+
+    def _notes(self, scan: Scan) -> str | None:
+        """Return what was done on reading a scan, as its rows say."""
+        item = self.ledger.items.get(scan.case)
+        return str(item.rows[0][-1]) if item and item.rows and item.rows[0][-1] else None
 
     def _write_tables(self) -> None:
         rows = [row for _, item in sorted(self.ledger.items.items()) for row in item.rows]
@@ -207,10 +266,12 @@ class _Run:
         write_csv(self.out / TABLES[1], LOG_COLUMNS, self.log)
 
 
-def _read_ct(path: Path) -> Volume:
-    volume = read_volume(path)
+def _read_ct(scan: Scan, reading: Reading) -> Volume:
+    volume = read_volume(
+        scan.path, series=reading.series, allow_gaps=reading.allow_gaps, orientation=reading.orientation
+    )
     if volume.modality not in (None, "CT"):
-        raise UserError(f"{path}: is {volume.modality}; only CT can be segmented")
+        raise UserError(f"{scan.path}: is {volume.modality}; only CT can be segmented")
     return volume
 
 

@@ -74,17 +74,12 @@ def read_header(member: Member) -> Header:
     Raises:
         UserError: it is damaged.
     """
-    with member.open() as file:
-        try:
-            source, is_deflated = _inflated(file, member)
-            data = dcmread(source, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
-            touched = [data.get(keyword) for keyword in _TAGS]  # elements are parsed when first looked at
-            del touched
-            return Header(member, data, None if is_deflated else source.tell())
-        except UserError:
-            raise
-        except Exception as error:  # parsing damaged files raises whatever it comes upon, with values in its text
-            raise damaged(member, error) from None
+    with member.open() as file, guarded(member):
+        source, is_deflated = _inflated(file, member)
+        data = dcmread(source, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
+        for keyword in _TAGS:
+            data.get(keyword)  # elements are parsed when first looked at
+        return Header(member, data, None if is_deflated else source.tell())
 
 
 def read_whole(member: Member, tags: Sequence[str] | None = None, *, pixels: bool = True) -> Dataset:
@@ -93,16 +88,24 @@ def read_whole(member: Member, tags: Sequence[str] | None = None, *, pixels: boo
     Raises:
         UserError: it is damaged.
     """
-    with member.open() as file:
-        try:
-            source, _ = _inflated(file, member)
-            return dcmread(
-                source, stop_before_pixels=not pixels, force=True, specific_tags=list(tags) if tags else None
-            )
-        except UserError:
-            raise
-        except Exception as error:
-            raise damaged(member, error) from None
+    with member.open() as file, guarded(member):
+        source, _ = _inflated(file, member)
+        return dcmread(source, stop_before_pixels=not pixels, force=True, specific_tags=list(tags) if tags else None)
+
+
+@contextmanager
+def guarded(member: Member) -> Iterator[None]:
+    """Turn whatever parsing a damaged file raises, which may quote values, into one line that does not.
+
+    Raises:
+        UserError: anything was raised.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise damaged(member, error) from None
 
 
 def damaged(member: Member, error: Exception) -> UserError:

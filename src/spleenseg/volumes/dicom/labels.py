@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spleenseg.errors import UserError
-from spleenseg.volumes.dicom.headers import Header, quietly, read_header
+from spleenseg.volumes.dicom.headers import Header, guarded, quietly, read_header
 from spleenseg.volumes.dicom.members import members
 from spleenseg.volumes.dicom.scan import read as read_scan
 from spleenseg.volumes.dicom.segments import read_segmentation
@@ -30,7 +30,9 @@ def read(path: Path, like: Volume) -> NDArray[np.uint8]:
     with quietly():
         segmentations = [header for header in map(read_header, members(path)) if is_segmentation(header)]
         if segmentations:
-            return read_segmentation(_only(segmentations, path), like)
+            only = _only(segmentations, path)
+            with guarded(only.member):
+                return read_segmentation(only, like)
     return _label_images(path, like)
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.pixels.decoders.base import Decoder, get_decoder
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from spleenseg.errors import UserError
+from spleenseg.volumes.dicom import workers
 from spleenseg.volumes.dicom.codestream import require_honest
 from spleenseg.volumes.dicom.frames import Frame
 from spleenseg.volumes.dicom.headers import Header, damaged, read_whole
@@ -21,6 +22,7 @@ _ELEMENTS = (
     "PixelRepresentation PlanarConfiguration PixelData ExtendedOffsetTable ExtendedOffsetTableLengths"
 )
 _TAGS = _ELEMENTS.split()
+_SAFE = (RLELossless, *_PLAIN)  # decoded here: their decoders are Python
 _PIXEL_DATA = (0x7FE0, 0x0010)
 _UNDEFINED = 0xFFFFFFFF
 
@@ -35,10 +37,16 @@ def stored_numbers(header: Header, indices: Sequence[int]) -> Iterator[NDArray[n
     Raises:
         UserError: truncated, damaged, or a transfer syntax that cannot be read.
     """
-    if header.syntax in _PLAIN and header.pixels_at is not None and header.whole("BitsAllocated") in (8, 16, 32):
+    if is_plain(header):
         yield from (_plain(header, index) for index in indices)
     else:
         yield from _decoded(header, indices)
+
+
+def is_plain(header: Header) -> bool:
+    """Say whether the numbers lie in the file as they are."""
+    whole_bytes = header.whole("BitsAllocated") in (8, 16, 32)
+    return header.syntax in _PLAIN and header.pixels_at is not None and whole_bytes
 
 
 def hu(frame: Frame, numbers: NDArray[np.generic], target: NDArray[np.int16]) -> None:
@@ -105,17 +113,13 @@ def _decoded(header: Header, indices: Sequence[int]) -> Iterator[NDArray[np.gene
     except (NotImplementedError, ValueError):
         raise UserError(f"{header.member.name}: its transfer syntax ({header.syntax}) cannot be read") from None
     if not decoder.is_available:
-        raise UserError(f"{header.member.name}: no decoder for {decoder.UID.name}; install python-gdcm")
+        raise UserError(f"{header.member.name}: no decoder for {decoder.UID.name}; pip install python-gdcm")
     require_honest(data, header)
-    yield from _frames(decoder, data, header, indices)
-
-
-def _frames(decoder: object, data: Dataset, header: Header, indices: Sequence[int]) -> Iterator[NDArray[np.generic]]:
     shape = header.whole("Rows"), header.whole("Columns")
-    frames = decoder.iter_array(data, raw=True, indices=list(indices))  # type: ignore[attr-defined]
+    frames = _in_python(decoder, data, indices) if header.syntax in _SAFE else _by_worker(data, header, indices)
     for _ in indices:
         try:
-            frame, _about = next(frames)
+            frame = next(frames)
         except StopIteration:
             raise _truncated(header) from None
         except Exception as error:  # decoders of damaged data raise whatever they come upon
@@ -123,6 +127,28 @@ def _frames(decoder: object, data: Dataset, header: Header, indices: Sequence[in
         if frame.shape != shape or frame.dtype.kind not in "iu":
             raise damaged(header.member, ValueError())
         yield frame
+    next(frames, None)  # lets the worker go
+
+
+def _in_python(decoder: Decoder, data: Dataset, indices: Sequence[int]) -> Iterator[NDArray[np.generic]]:
+    for frame, _about in decoder.iter_array(data, raw=True, indices=list(indices)):
+        yield frame
+
+
+def _by_worker(data: Dataset, header: Header, indices: Sequence[int]) -> Iterator[NDArray[np.generic]]:
+    description = {
+        "syntax": header.syntax,
+        "rows": header.whole("Rows"),
+        "columns": header.whole("Columns"),
+        "number_of_frames": max(1, header.whole("NumberOfFrames", 1)),
+        "samples_per_pixel": header.whole("SamplesPerPixel", 1),
+        "photometric_interpretation": header.text("PhotometricInterpretation"),
+        "bits_allocated": header.whole("BitsAllocated"),
+        "bits_stored": header.whole("BitsStored"),
+        "pixel_representation": header.whole("PixelRepresentation"),
+        "pixel_keyword": "PixelData",
+    }
+    yield from workers.decode(bytes(data.PixelData), description, indices)
 
 
 def _truncated(header: Header) -> UserError:

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from spleenseg.volumes.dicom.frames import Frame, frames_of
-from spleenseg.volumes.dicom.headers import quietly, read_whole
+from spleenseg.volumes.dicom.headers import Header, guarded, quietly, read_whole
 from spleenseg.volumes.dicom.members import Member
-from spleenseg.volumes.dicom.pixels import hu, stored_numbers
+from spleenseg.volumes.dicom.pixels import hu, is_plain, stored_numbers
 from spleenseg.volumes.dicom.series import choose
 from spleenseg.volumes.dicom.source import DicomSource
 from spleenseg.volumes.dicom.stack import Stack, stack
+from spleenseg.volumes.dicom.workers import pool
 from spleenseg.volumes.options import ReadOptions
 from spleenseg.volumes.volume import Volume
 
@@ -39,7 +40,7 @@ def read(path: Path, options: ReadOptions, case: str) -> Volume:
     """
     with quietly():
         headers = choose(path, options.series)
-        frames = [frame for header in headers for frame in frames_of(header)]
+        frames = [frame for header in headers for frame in _frames(header)]
         slices = stack(frames, str(path), options.allow_gaps)
         array = _evened(slices) if slices.note else _stored(slices)
         first = slices.frames[0].header
@@ -54,6 +55,11 @@ def read(path: Path, options: ReadOptions, case: str) -> Volume:
             notes=notes,
             source=_source(slices),
         )
+
+
+def _frames(header: Header) -> list[Frame]:
+    with guarded(header.member):
+        return frames_of(header)
 
 
 def pseudonym(patient_id: str, key: bytes | None) -> str | None:
@@ -76,15 +82,28 @@ def _stored(slices: Stack) -> NDArray[np.int16]:
 
 
 def _decoded(frames: Sequence[Frame]) -> Iterator[tuple[int, Frame, NDArray[np.generic]]]:
-    """Yield every frame's place in the stack and its stored numbers, each file opened once."""
+    """Yield every frame's place in the stack and its stored numbers, each file opened once.
+
+    Files that hold a single compressed frame are decoded several at a time.
+    """
     files: dict[int, list[int]] = {}
     for number, frame in enumerate(frames):
         files.setdefault(id(frame.header), []).append(number)
-    for numbers in files.values():
-        header = frames[numbers[0]].header
-        decoded = stored_numbers(header, [frames[number].index for number in numbers])
-        for number, values in zip(numbers, decoded, strict=True):
-            yield number, frames[number], values
+    if len(files) < len(frames) or len(files) == 1 or is_plain(frames[0].header):
+        for numbers in files.values():
+            header = frames[numbers[0]].header
+            decoded = stored_numbers(header, [frames[number].index for number in numbers])
+            for number, values in zip(numbers, decoded, strict=True):
+                yield number, frames[number], values
+    else:
+        with pool() as threads:
+            for number, values in enumerate(threads.map(_only, frames)):
+                yield number, frames[number], values
+
+
+def _only(frame: Frame) -> NDArray[np.generic]:
+    (values,) = stored_numbers(frame.header, [frame.index])
+    return values
 
 
 def _evened(slices: Stack) -> NDArray[np.int16]:
