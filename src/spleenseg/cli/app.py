@@ -10,7 +10,7 @@ from types import FrameType
 
 import typer
 
-from spleenseg.cli import augment, config, data, demo, models, report, segment, split, work
+from spleenseg.cli import augment, config, data, demo, download, models, report, segment, split, work
 from spleenseg.errors import ExitCode, UserError
 
 INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("phantom")(data.phantom)
+app.command("download")(download.download)
 app.command("prepare")(data.prepare)
 app.command("split")(split.split)
 app.command("stats")(data.stats)
