@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from keras import layers
 
-from spleenseg.models.blocks import Tensor, conv_norm_act_pair, doubled, enlarged, levels
+from spleenseg.models.blocks import Level, Tensor, contracted, conv_norm_act_pair, enlarged, expanded, levels
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -27,19 +27,13 @@ def features(x: Tensor, config: ModelConfig) -> Tensor:
         [N, H, W, base_filters]
     """
     *upper, bottom = levels(config, even_dropout=True)
-    skips = []
-    for level in upper:
-        x = conv_norm_act_pair(x, level, config, f"down{level.index}")
-        skips.append(x)
-        x = layers.MaxPooling2D(2, name=f"down{level.index}_pool")(x)
+    x, skips = contracted(x, upper, config, conv_norm_act_pair)
     x = conv_norm_act_pair(x, bottom, config, "bottom")
-    for level, skip in zip(reversed(upper), reversed(skips), strict=True):
-        if level.index > 0:
-            skip = gated(skip, x, level.filters, f"gate{level.index}")
-        x = doubled(x, level.filters, f"up{level.index}_double")
-        x = layers.Concatenate(name=f"up{level.index}_join")([x, skip])
-        x = conv_norm_act_pair(x, level, config, f"up{level.index}")
-    return x
+    return expanded(x, upper, skips, config, conv_norm_act_pair, across=_gated_below_the_finest)
+
+
+def _gated_below_the_finest(skip: Tensor, signal: Tensor, level: Level) -> Tensor:
+    return gated(skip, signal, level.filters, f"gate{level.index}") if level.index > 0 else skip
 
 
 def gated(skip: Tensor, signal: Tensor, filters: int, name: str) -> Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from keras import layers
 
-from spleenseg.models.blocks import NORM_MOMENTUM, Tensor, conv_norm_act, dropout, enlarged, every_second
+from spleenseg.models.blocks import Tensor, conv_norm, conv_norm_act, dropout, enlarged, every_second, widened
 from spleenseg.models.supervision import Supervised, side_logits, side_name
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _contracted(x: Tensor, config: ModelConfig) -> list[Tensor]:
             x = layers.MaxPooling2D(2, name=f"down{level}_pool")(x)
         for block in range(BLOCKS[min(level, len(BLOCKS) - 1)]):
             stride = 2 if strided and block == 0 else 1
-            x = _residual_block(x, _filters(level, config), stride, config, f"down{level}_block{block}")
+            x = _residual_block(x, widened(level, config, WIDEST), stride, config, f"down{level}_block{block}")
         scales.append(x)
     return scales
 
@@ -62,10 +62,10 @@ def _contracted(x: Tensor, config: ModelConfig) -> list[Tensor]:
 def _expanded(scales: list[Tensor], config: ModelConfig) -> list[Tensor]:
     """Return the bridge's features and those of the way up, finest first."""
     bottom = len(scales) - 1
-    x = _three(scales[-1], [_filters(bottom, config)] * 3, (2, 2, 2), config, "bridge")
+    x = _three(scales[-1], [widened(bottom, config, WIDEST)] * 3, (2, 2, 2), config, "bridge")
     found = [x]
     for level, skip in reversed(list(enumerate(scales))):
-        wide, narrow = _filters(level, config), _filters(level - 1, config)
+        wide, narrow = widened(level, config, WIDEST), widened(level - 1, config, WIDEST)
         if level < bottom:
             x = enlarged(x, 2, f"up{level}_double")
         x = layers.Concatenate(name=f"up{level}_join")([x, skip])
@@ -89,10 +89,6 @@ def _correction(logits: Tensor, config: ModelConfig) -> Tensor:
     return x
 
 
-def _filters(level: int, config: ModelConfig) -> int:
-    return int(config.base_filters * min(2 ** max(level, 0), WIDEST))
-
-
 def _three(x: Tensor, filters: list[int], dilations: tuple[int, ...], config: ModelConfig, name: str) -> Tensor:
     for number, (width, dilation) in enumerate(zip(filters, dilations, strict=True), start=1):
         x = conv_norm_act(x, width, config, f"{name}_conv{number}", dilation=dilation)
@@ -105,21 +101,8 @@ def _residual_block(x: Tensor, filters: int, stride: int, config: ModelConfig, n
     """Convolve twice and add the input, projected where the shape changes (He et al. 2015, ResNet)."""
     start = every_second(x, f"{name}_thin") if stride > 1 else x
     if stride > 1 or x.shape[-1] != filters:
-        start = _normalised(start, filters, f"{name}_project", kernel=1)
-    x = _normalised(x, filters, f"{name}_conv1", stride=stride)
+        start = conv_norm(start, filters, f"{name}_project", kernel=1)
+    x = conv_norm(x, filters, f"{name}_conv1", stride=stride)
     x = layers.Activation(config.activation, name=f"{name}_act1")(x)
-    x = _normalised(x, filters, f"{name}_conv2")
+    x = conv_norm(x, filters, f"{name}_conv2")
     return layers.Activation(config.activation, name=f"{name}_act2")(layers.Add(name=f"{name}_add")([x, start]))
-
-
-def _normalised(x: Tensor, filters: int, name: str, *, kernel: int = 3, stride: int = 1) -> Tensor:
-    x = layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        name=name,
-    )(x)
-    return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
 
 Tensor = Any  # keras.KerasTensor, float [N, H, W, C]
+Block = Callable[[Tensor, "Level", "ModelConfig", str], Tensor]
+Across = Callable[[Tensor, Tensor, "Level"], Tensor]
 SEED = 137
 NORM_MOMENTUM = 0.9  # what is predicted with follows within tens of steps; Keras's 0.99 needs hundreds
 
@@ -61,6 +64,51 @@ def shrunk(pair: tuple[int, int], by: int, least: int) -> tuple[int, int]:
     return max(first - by, least), max(second - by, least)
 
 
+def widened(level: int, config: ModelConfig, widest: int) -> int:
+    """Return `base_filters` doubled at each level, at most `widest` times as many."""
+    return int(config.base_filters * min(2 ** max(level, 0), widest))
+
+
+def contracted(x: Tensor, upper: Sequence[Level], config: ModelConfig, block: Block) -> tuple[Tensor, list[Tensor]]:
+    """Go down: a block at each level, and a halving after it.
+
+    Returns:
+        what is left for the level below, and each level's features, finest first.
+    """
+    skips = []
+    for level in upper:
+        x = block(x, level, config, f"down{level.index}")
+        skips.append(x)
+        x = layers.MaxPooling2D(2, name=f"down{level.index}_pool")(x)
+    return x, skips
+
+
+def expanded(
+    x: Tensor,
+    upper: Sequence[Level],
+    skips: Sequence[Tensor],
+    config: ModelConfig,
+    block: Block,
+    across: Across = lambda skip, x, level: skip,
+) -> Tensor:
+    """Go up: double, join the features of the way down, a block at each level.
+
+    Args:
+        x: features of the level below the coarsest of `upper`.
+        upper: the levels, finest first.
+        skips: their features on the way down, finest first.
+        config: the model section.
+        block: what follows the joining.
+        across: what becomes of a level's features on their way across, given those from below too.
+    """
+    for level, skip in zip(reversed(upper), reversed(skips), strict=True):
+        passed = across(skip, x, level)
+        x = doubled(x, level.filters, f"up{level.index}_double")
+        x = layers.Concatenate(name=f"up{level.index}_join")([x, passed])
+        x = block(x, level, config, f"up{level.index}")
+    return x
+
+
 def convolution(x: Tensor, level: Level, config: ModelConfig, name: str) -> Tensor:
     """Convolve with the level's kernel and dilation, activate, then normalise if the config says so."""
     x = layers.Conv2D(
@@ -98,10 +146,29 @@ def conv_norm_act(
     return norm_act(x, config, name, activate)
 
 
+def conv_norm(x: Tensor, filters: int, name: str, *, kernel: int = 3, stride: int = 1) -> Tensor:
+    """Convolve and normalise whatever the config says, as the residual networks do."""
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    return normalised(x, name)
+
+
+def normalised(x: Tensor, name: str) -> Tensor:
+    """Normalise by the batch."""
+    return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)
+
+
 def norm_act(x: Tensor, config: ModelConfig, name: str, activate: bool = True) -> Tensor:
     """Normalise if the config says so, then activate."""
     if config.normalization:
-        x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)
+        x = normalised(x, name)
     return layers.Activation(config.activation, name=f"{name}_act")(x) if activate else x
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keras import layers
-
-from spleenseg.models.blocks import Tensor, conv_norm_act_pair, doubled, levels
+from spleenseg.models.blocks import Tensor, conv_norm_act_pair, expanded, levels
 from spleenseg.models.efficientnet import efficientnet
 
 if TYPE_CHECKING:
@@ -27,14 +25,10 @@ def features(x: Tensor, config: ModelConfig) -> Tensor:
     Returns:
         [N, H, W, base_filters]
     """
-    return expanded([x, *efficientnet(x, config.efficientnet)], config)
+    return with_trunk(x, config.efficientnet, config)
 
 
-def expanded(scales: list[Tensor], config: ModelConfig) -> Tensor:
-    """Double from the last of `scales` (finest first) to the first, joining each on the way."""
-    *skips, x = scales
-    for level, skip in zip(reversed(levels(config, len(skips), even_dropout=True)), reversed(skips), strict=True):
-        x = doubled(x, level.filters, f"up{level.index}_double")
-        x = layers.Concatenate(name=f"up{level.index}_join")([x, skip])
-        x = conv_norm_act_pair(x, level, config, f"up{level.index}")
-    return x
+def with_trunk(x: Tensor, size: str, config: ModelConfig) -> Tensor:
+    """Contract with an EfficientNet of a size, "B0" to "B7", and expand."""
+    *skips, bottom = [x, *efficientnet(x, size)]
+    return expanded(bottom, levels(config, len(skips), even_dropout=True), skips, config, conv_norm_act_pair)

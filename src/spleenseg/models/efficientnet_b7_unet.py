@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spleenseg.models.blocks import Tensor
-from spleenseg.models.efficient_unet import expanded
-from spleenseg.models.efficientnet import efficientnet
+from spleenseg.models.efficient_unet import with_trunk
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -27,4 +26,4 @@ def features(x: Tensor, config: ModelConfig) -> Tensor:
     Returns:
         [N, H, W, base_filters]
     """
-    return expanded([x, *efficientnet(x, SIZE)], config)
+    return with_trunk(x, SIZE, config)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from keras import layers
 
-from spleenseg.models.blocks import NORM_MOMENTUM, Tensor, dropout, enlarged
+from spleenseg.models.blocks import Tensor, conv_norm, dropout, enlarged, normalised
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -69,7 +69,7 @@ def _inverted_residual(x: Tensor, config: ModelConfig, name: str) -> Tensor:
     filters = x.shape[-1]
     y = _convolution(x, EXPANSION * filters, 1, config, f"{name}_widen")
     y = layers.DepthwiseConv2D(KERNEL, padding="same", use_bias=False, name=f"{name}_filter")(y)
-    y = layers.Activation(config.activation, name=f"{name}_filter_act")(_normalised(y, f"{name}_filter"))
+    y = layers.Activation(config.activation, name=f"{name}_filter_act")(normalised(y, f"{name}_filter"))
     y = dropout(y, config.dropout_rate, config, f"{name}_dropout")
     y = _convolution(y, filters, 1, config, f"{name}_narrow", activate=False)
     return layers.Add(name=f"{name}_add")([x, y])
@@ -78,18 +78,5 @@ def _inverted_residual(x: Tensor, config: ModelConfig, name: str) -> Tensor:
 def _convolution(
     x: Tensor, filters: int, kernel: int, config: ModelConfig, name: str, *, stride: int = 1, activate: bool = True
 ) -> Tensor:
-    x = layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        name=name,
-    )(x)
-    x = _normalised(x, name)
+    x = conv_norm(x, filters, name, kernel=kernel, stride=stride)
     return layers.Activation(config.activation, name=f"{name}_act")(x) if activate else x
-
-
-def _normalised(x: Tensor, name: str) -> Tensor:
-    return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from keras import layers
 
-from spleenseg.models.blocks import Level, Tensor, conv_norm_act, doubled, dropout, levels, norm_act
+from spleenseg.models.blocks import Level, Tensor, contracted, conv_norm_act, dropout, expanded, levels, norm_act
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -30,17 +30,13 @@ def features(x: Tensor, config: ModelConfig) -> Tensor:
         [N, H, W, about 1.67 * base_filters]
     """
     *upper, bottom = levels(config, even_dropout=True)
-    skips = []
-    for level in upper:
-        x = multires(x, level, config, f"down{level.index}")
-        skips.append(path(x, level, len(upper) - level.index, config, f"path{level.index}"))
-        x = layers.MaxPooling2D(2, name=f"down{level.index}_pool")(x)
+
+    def across(skip: Tensor, below: Tensor, level: Level) -> Tensor:
+        return path(skip, level, len(upper) - level.index, config, f"path{level.index}")
+
+    x, skips = contracted(x, upper, config, multires)
     x = multires(x, bottom, config, "bottom")
-    for level, skip in zip(reversed(upper), reversed(skips), strict=True):
-        x = doubled(x, level.filters, f"up{level.index}_double")
-        x = layers.Concatenate(name=f"up{level.index}_join")([x, skip])
-        x = multires(x, level, config, f"up{level.index}")
-    return x
+    return expanded(x, upper, skips, config, multires, across)
 
 
 def widths(filters: int) -> list[int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from keras import layers, ops
 
-from spleenseg.models.blocks import Level, Tensor, convolution_pair, doubled, shrunk
+from spleenseg.models.blocks import Level, Tensor, contracted, convolution_pair, expanded, shrunk
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -26,18 +26,13 @@ def features(x: Tensor, config: ModelConfig) -> Tensor:
         [N, H, W, filters[0]]
     """
     *upper, bottom = _levels(config)
-    skips = []
-    for level in upper:
-        x = convolution_pair(x, level, config, f"down{level.index}")
-        skips.append(x)
-        x = layers.MaxPooling2D(2, name=f"down{level.index}_pool")(x)
+    x, skips = contracted(x, upper, config, convolution_pair)
     x = convolution_pair(x, bottom, config, "bottom")
-    for level, skip in zip(reversed(upper), reversed(skips), strict=True):
-        sharp = Sharpen(name=f"down{level.index}_sharpen")(skip)
-        x = doubled(x, level.filters, f"up{level.index}_double")
-        x = layers.Concatenate(name=f"up{level.index}_join")([x, sharp])
-        x = convolution_pair(x, level, config, f"up{level.index}")
-    return x
+    return expanded(x, upper, skips, config, convolution_pair, across=_sharpened)
+
+
+def _sharpened(skip: Tensor, below: Tensor, level: Level) -> Tensor:
+    return Sharpen(name=f"down{level.index}_sharpen")(skip)
 
 
 def _levels(config: ModelConfig) -> list[Level]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from keras import layers
 
-from spleenseg.models.blocks import Tensor, conv_norm_act, dropout, enlarged
+from spleenseg.models.blocks import Tensor, conv_norm_act, dropout, enlarged, widened
 from spleenseg.models.supervision import Supervised, side_logits, side_name
 
 if TYPE_CHECKING:
@@ -67,17 +67,13 @@ def features(x: Tensor, config: ModelConfig) -> Supervised:
 
 
 def _on_the_way_down(level: int, config: ModelConfig) -> Block:
-    wide, flat = _filters(level, config), level >= config.num_layers - FLAT
+    wide, flat = widened(level, config, WIDEST), level >= config.num_layers - FLAT
     return Block(max(wide // (2 if flat or level == 0 else 4), 1), wide, _height(level, config), flat)
 
 
 def _on_the_way_up(level: int, config: ModelConfig) -> Block:
-    wide, flat = _filters(level, config), level >= config.num_layers - FLAT
-    return Block(max(wide // (2 if flat else 4), 1), _filters(level - 1, config), _height(level, config), flat)
-
-
-def _filters(level: int, config: ModelConfig) -> int:
-    return int(config.base_filters * min(2 ** max(level, 0), WIDEST))
+    wide, flat = widened(level, config, WIDEST), level >= config.num_layers - FLAT
+    return Block(max(wide // (2 if flat else 4), 1), widened(level - 1, config, WIDEST), _height(level, config), flat)
 
 
 def _height(level: int, config: ModelConfig) -> int:

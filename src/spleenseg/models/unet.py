@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keras import layers
-
-from spleenseg.models.blocks import Tensor, convolution_pair, doubled, levels
+from spleenseg.models.blocks import Tensor, contracted, convolution_pair, expanded, levels
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -27,14 +25,6 @@ def features(x: Tensor, config: ModelConfig) -> Tensor:
         [N, H, W, base_filters]
     """
     *upper, bottom = levels(config)
-    skips = []
-    for level in upper:
-        x = convolution_pair(x, level, config, f"down{level.index}")
-        skips.append(x)
-        x = layers.MaxPooling2D(2, name=f"down{level.index}_pool")(x)
+    x, skips = contracted(x, upper, config, convolution_pair)
     x = convolution_pair(x, bottom, config, "bottom")
-    for level, skip in zip(reversed(upper), reversed(skips), strict=True):
-        x = doubled(x, level.filters, f"up{level.index}_double")
-        x = layers.Concatenate(name=f"up{level.index}_join")([x, skip])
-        x = convolution_pair(x, level, config, f"up{level.index}")
-    return x
+    return expanded(x, upper, skips, config, convolution_pair)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from keras import layers
 
-from spleenseg.models.blocks import NORM_MOMENTUM, Level, Tensor, dropout, every_second, levels
+from spleenseg.models.blocks import Level, Tensor, dropout, every_second, levels, normalised
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -29,7 +29,7 @@ def features(x: Tensor, config: ModelConfig) -> Tensor:
     """
     first, *further = levels(config, even_dropout=True)
     x = layers.Conv2D(first.filters, first.kernel, strides=2, padding="same", use_bias=False, name="entry_conv")(x)
-    x = layers.Activation(config.activation, name="entry_act")(_normalised(x, "entry"))
+    x = layers.Activation(config.activation, name="entry_act")(normalised(x, "entry"))
     for level in further:
         x = _halved(x, level, config, f"down{level.index}")
     for level in reversed([first, *further]):
@@ -63,11 +63,7 @@ def _twice(kind: type[layers.Layer], x: Tensor, level: Level, config: ModelConfi
             use_bias=False,
             name=f"{name}_conv{number}",
         )(x)
-        x = _normalised(x, f"{name}_conv{number}")
+        x = normalised(x, f"{name}_conv{number}")
         if number == 1:
             x = dropout(x, level.dropout, config, f"{name}_dropout")
     return x
-
-
-def _normalised(x: Tensor, name: str) -> Tensor:
-    return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)
