@@ -15,10 +15,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spleenseg.audit.run import check as check
     from spleenseg.config import load_config as load_config
     from spleenseg.datasets.prepare import prepare as prepare
+    from spleenseg.datasets.splitting import split as split
     from spleenseg.datasets.statistics import stats as stats
     from spleenseg.demo.run import demo as run_demo  # noqa: F401 (`demo` and `phantom` are packages)
+    from spleenseg.download import download_dataset as download_dataset
     from spleenseg.errors import UserError as UserError
     from spleenseg.evaluation.evaluate import evaluate as evaluate
     from spleenseg.inference.images import infer as infer
@@ -32,9 +35,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "check": ("spleenseg.audit.run", "check"),
     "load_config": ("spleenseg.config", "load_config"),
     "prepare": ("spleenseg.datasets.prepare", "prepare"),
+    "split": ("spleenseg.datasets.splitting", "split"),
     "stats": ("spleenseg.datasets.statistics", "stats"),
+    "download_dataset": ("spleenseg.download", "download_dataset"),
     "UserError": ("spleenseg.errors", "UserError"),
     "evaluate": ("spleenseg.evaluation.evaluate", "evaluate"),
     "infer": ("spleenseg.inference.images", "infer"),
