@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 
 import cv2
 import numpy as np
@@ -24,10 +26,10 @@ _SOFT_TISSUE = (-200.0, 300.0)  # HU
 _BLUR = 3.0  # cells: structures wider than this do not count
 _PLAUSIBLE = 0.25  # correlation without any crop; pairs below are not looked at again
 _MOST_CROPPED = (0.12, 0.06, 0.06)  # of the extent along z, y, x, at each end
-_CANDIDATES = 7  # crops tried at each end
-_ROUNDS = (1.0, 0.33)  # the search is repeated about its first result, more finely
+_CANDIDATES = 17  # crops tried at each end
+_ROUNDS = 3
 _BLOCK = 256
-_MOST_PAIRS = 50  # a scan: among very many scans only the likeliest pairs are looked at again
+_MOST_PAIRS = 20  # a scan: among very many scans only the likeliest pairs are looked at again
 
 Print = NDArray[np.uint8]
 _Cells = NDArray[np.float32]
@@ -98,43 +100,65 @@ def _plausible(fine: Sequence[_Cells]) -> list[tuple[int, int]]:
 
 
 def _best_crop(whole: _Cells, part: _Cells) -> float:
-    """Return the highest correlation of `part` with a cropped `whole`: axis by axis, then again more finely."""
+    """Return the highest correlation of `part` with a cropped `whole`: axis by axis, as often as it helps."""
     wanted = _normal(part)
-    crops = [(0.0, 0.0)] * 3
-    best = _correlation(whole, wanted)
-    for zoom in _ROUNDS:
+    chosen = [_crops(count, share).none for count, share in zip(_SHAPE, _MOST_CROPPED, strict=True)]
+    best = 0.0
+    for _ in range(_ROUNDS):
         for axis in (1, 2, 0):
             rest = whole
             for other in {0, 1, 2} - {axis}:
-                rest = _cropped(rest, other, crops[other])
-            for crop in _near(crops[axis], axis, zoom):
-                found = _correlation(_cropped(rest, axis, crop), wanted)
-                if found > best:
-                    best, crops[axis] = found, crop
+                rest = _cropped(rest, other, chosen[other])
+            found = _correlations(rest, wanted, axis)
+            chosen[axis], best = int(found.argmax()), float(found.max())
     return best
 
 
-def _near(crop: tuple[float, float], axis: int, zoom: float) -> list[tuple[float, float]]:
-    limit = _MOST_CROPPED[axis] * _SHAPE[axis] * zoom
-    steps = np.linspace(-limit, limit, _CANDIDATES).tolist()
-    return [(crop[0] + start, crop[1] + end) for start in steps for end in steps]
+@dataclass(frozen=True, eq=False)
+class _Crops:
+    """Every crop that is tried along an axis of n cells, as matrices that resample it.
+
+    Attributes:
+        matrices: float32 [crops, n, n].
+        squares: what gives the square norm of a cropped array from the products of its rows [crops, n * n].
+        sums: what gives its sum from the sums of its rows [crops, n].
+        none: the place of the crop that changes nothing.
+    """
+
+    matrices: _Cells
+    squares: _Cells
+    sums: _Cells
+    none: int
 
 
-def _cropped(cells: _Cells, axis: int, crop: tuple[float, float]) -> _Cells:
-    """Resample `cells` so that they begin and end `crop` cells further inside; negative: the border is repeated."""
-    if crop == (0.0, 0.0):
-        return cells
-    count = cells.shape[axis]
-    places = crop[0] + (np.arange(count) + 0.5) * (count - sum(crop)) / count - 0.5
-    places = places.clip(0, count - 1)
-    below = places.astype(int)
-    weight = (places - below).astype(np.float32).reshape([-1 if place == axis else 1 for place in range(3)])
-    above = np.minimum(below + 1, count - 1)
-    return np.asarray(cells.take(below, axis) * (1 - weight) + cells.take(above, axis) * weight, np.float32)
+@cache
+def _crops(count: int, share: float) -> _Crops:
+    """Return the crops that take up to `share` of an axis away at each end, or add as much of its border."""
+    steps = np.linspace(-share, share, _CANDIDATES) * count
+    rows = np.arange(count)
+    matrices = np.zeros((len(steps) ** 2, count, count), np.float32)
+    for matrix, (start, end) in zip(matrices, product(steps, steps), strict=True):
+        places = (start + (rows + 0.5) * (count - start - end) / count - 0.5).clip(0, count - 1)
+        below = np.minimum(places.astype(int), count - 2)
+        matrix[rows, below] = 1 - (places - below)
+        matrix[rows, below + 1] = places - below
+    squares = np.matmul(matrices.transpose(0, 2, 1), matrices).reshape(len(matrices), -1)
+    return _Crops(matrices, squares, matrices.sum(axis=1), len(matrices) // 2)
 
 
-def _correlation(cells: _Cells, wanted: _Cells) -> float:
-    return float(np.vdot(_normal(cells), wanted))
+def _correlations(cells: _Cells, wanted: _Cells, axis: int) -> _Cells:
+    """Return the correlation of `wanted` (mean 0, norm 1) with `cells` under every crop along an axis."""
+    crops = _crops(_SHAPE[axis], _MOST_CROPPED[axis])
+    rows, others = (np.moveaxis(array, axis, 0).reshape(_SHAPE[axis], -1) for array in (cells, wanted))
+    products = crops.matrices.reshape(len(crops.matrices), -1) @ (others @ rows.T).ravel()
+    sums = crops.sums @ rows.sum(axis=1)
+    spread = crops.squares @ (rows @ rows.T).ravel() - sums**2 / cells.size
+    return np.asarray(np.where(spread > 1e-3, products / np.sqrt(np.maximum(spread, 1e-3)), 0), np.float32)
+
+
+def _cropped(cells: _Cells, axis: int, crop: int) -> _Cells:
+    matrix = _crops(_SHAPE[axis], _MOST_CROPPED[axis]).matrices[crop]
+    return np.moveaxis(np.tensordot(matrix, cells, (1, axis)), 0, axis)
 
 
 def _normal(cells: _Cells) -> _Cells:
