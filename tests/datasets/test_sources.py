@@ -206,3 +206,18 @@ def test_the_key_of_the_pseudonyms_is_private_and_each_dataset_has_its_own(amos:
     assert (tmp_path / "other" / ".patient-key").read_text() != written
     patients = [{record.patient for record in made.cases.values()} for made in (manifest, again)]
     assert patients[0].isdisjoint(patients[1])
+
+
+def test_a_dicom_segmentation_labels_the_series_it_was_drawn_on(real_data: Path, tmp_path: Path) -> None:
+    folder = real_data / "dicom-robustness" / "dcmqi"
+    manifest = prepare(
+        folder / "ct-3slice",
+        tmp_path / "data",
+        labels_from=folder / "liver.dcm",
+        labels={"liver": 1},
+        layout="volumes",
+        into="test",
+    )
+    labels = np.load(tmp_path / "data" / "labels" / "ct-3slice.npy")
+    assert labels.shape == manifest.cases["ct-3slice"].shape
+    assert manifest.cases["ct-3slice"].organ_voxels["liver"] == np.count_nonzero(labels) > 0
