@@ -34,8 +34,22 @@ def count_components(truth: NDArray[np.bool_], pred: NDArray[np.bool_]) -> Compo
 
 def _pieces(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int]:
     """Return how many pieces `mask` has, and how many of them `other` touches."""
-    from scipy.ndimage import label
+    if not mask.any():
+        return 0, 0
+    pieces, count = _labelled(mask)
+    touched = np.zeros(count + 1, bool)
+    touched[pieces[other & mask]] = True
+    return count, int(np.count_nonzero(touched))
 
-    pieces, count = label(mask, structure=np.ones((3,) * mask.ndim, bool))
-    touched = np.unique(pieces[other & mask])
-    return int(count), len(touched)
+
+def _labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
+    """Number the pieces from 1: of scans by cc3d, which is faster; SciPy knows any number of axes."""
+    if mask.ndim == 3:
+        import cc3d
+
+        pieces, count = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=26, return_N=True)
+    else:
+        from scipy.ndimage import label
+
+        pieces, count = label(mask, structure=np.ones((3,) * mask.ndim, bool))
+    return pieces, int(count)
