@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,9 @@ def write_dicom_seg(
     """
     _require_labels(labels, like)
     _require_names(labels, names)
-    from spleenseg import __version__
     from spleenseg.volumes.dicom.seg_writing import write
 
-    write(labels.astype(np.uint8, copy=False), like, Path(path), names, model, __version__)
+    write(labels.astype(np.uint8, copy=False), like, Path(path), names, model, version("spleenseg"))
 
 
 def write_seg_nrrd(

@@ -127,7 +127,7 @@ def _entries(path: Path) -> Iterator[Member]:
         archive = zipfile.ZipFile(path)
     except _UNREADABLE:
         raise UserError(f"{path}: not a zip archive that can be read; export it again") from None
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    entries = [entry for entry in archive.infolist() if entry.filename and not entry.is_dir()]
     _require_modest(path, entries)
     for entry in sorted(entries, key=lambda entry: entry.filename):
         if Path(entry.filename).suffix.lower() not in _OTHER_KINDS:

@@ -54,6 +54,7 @@ def write(
     with quietly():
         images = [_completed(image, number, like, source) for number, image in enumerate(source.load())]
         made = _segmentation(images, frames, [name for name, _ in ordered], seed, model, version, like.case)
+        made.ContentCreatorName = None  # required to be there, and nobody's
         _fix_moments(made, images[0], seed)
         with atomic(path) as temporary:
             made.save_as(temporary, enforce_file_format=True)

@@ -14,7 +14,8 @@ from spleenseg.volumes.dicom.series import is_localizer
 
 _SAME_DIRECTION = 1e-3  # direction cosines of two slices of one stack
 _SAME_POSITION_MM = 1e-3
-_ROUNDING_MM, _ROUNDING = 0.06, 0.02  # of a position: one decimal, or a part of the step
+_ROUNDING_MM, _ROUNDING = 0.105, 0.02  # of positions: one decimal at both ends, or a part of the step
+_MOST_ROUNDING = 0.25  # of the step, however thin the slices
 _MULTIPLE = 0.1  # how near to a whole number of steps a gap is that slices are missing from
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _MOST_SLICES = 1 << 14
@@ -122,7 +123,7 @@ def _steps(
     share = (along - along[0]) / (along[-1] - along[0])
     sideways = float(np.linalg.norm(positions - positions[0] - share[:, None] * whole, axis=1).max())
     mean = float(along[-1] - along[0]) / last
-    tolerance = max(_ROUNDING_MM, _ROUNDING * mean)
+    tolerance = max(min(_ROUNDING_MM, _MOST_ROUNDING * mean), _ROUNDING * mean)
     if sideways > tolerance:
         raise UserError(f"{name}: its slices are shifted sideways by up to {sideways:.2f} mm; no even grid fits them")
     if float(np.abs(share * last - np.arange(last + 1)).max()) * mean <= tolerance:
