@@ -269,6 +269,11 @@ def test_the_ending_may_be_left_out(name: str) -> None:
     assert build_loss(name.removesuffix("_loss")).__name__ == name
 
 
+def test_a_typo_in_a_short_name_is_answered_with_the_short_name() -> None:
+    with pytest.raises(UserError, match=r"no loss 'focla' \(did you mean 'focal'\?\)"):
+        build_loss("focla")
+
+
 def test_a_typo_in_a_loss_is_answered_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match=r"no loss 'dice_los' \(did you mean 'dice_loss'\?\)"):
         build_loss("dice_los")

@@ -44,19 +44,25 @@ def check(config: Config) -> None:
         UserError: an unknown name, with file, section, key, line and the nearest right spelling.
     """
     if loss_name(config.model.loss) not in LOSSES:
-        raise config.error("model", "loss", _unknown("loss", config.model.loss, LOSSES))
+        raise config.error("model", "loss", unknown_loss(config.model.loss))
     for name in config.model.metrics:
         if name not in METRICS:
-            raise config.error("model", "metrics", _unknown("metric", name, METRICS))
+            raise config.error("model", "metrics", _unknown_metric(name, METRICS))
     for name in config.train.metrics:
         if name.removeprefix("val_") not in (*METRICS, "loss"):
             columns = [column for metric in METRICS for column in (metric, f"val_{metric}")]
-            raise config.error("train", "metrics", _unknown("metric", name, columns))
+            raise config.error("train", "metrics", _unknown_metric(name, columns))
 
 
 def loss_name(name: str) -> str:
     """Return the full name of a loss that may be written without "_loss" at its end."""
     return f"{name}_loss" if f"{name}_loss" in LOSSES else name
+
+
+def unknown_loss(name: str) -> str:
+    """Say that there is no loss of that name, and which is nearest."""
+    spellings = [*LOSSES, *(known.removesuffix("_loss") for known in LOSSES)]
+    return f"no loss '{name}'{did_you_mean(name, spellings)}; accepted: {', '.join(LOSSES)}"
 
 
 def metric_names(config: Config) -> tuple[str, ...]:
@@ -66,5 +72,5 @@ def metric_names(config: Config) -> tuple[str, ...]:
     return tuple(dict.fromkeys(wanted))
 
 
-def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    return f"no {kind} '{name}'{did_you_mean(name, known)}; accepted: {', '.join(known)}"
+def _unknown_metric(name: str, known: Iterable[str]) -> str:
+    return f"no metric '{name}'{did_you_mean(name, known)}; accepted: {', '.join(known)}"

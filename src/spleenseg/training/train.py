@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spleenseg.audit import quick_check
 from spleenseg.augment.debug import DebugSaver
 from spleenseg.augment.policies import build_policy
 from spleenseg.augment.stream import BatchStream
@@ -82,6 +83,8 @@ def train(
     for line in config.warnings:
         reporter.warn(line)
     check(config)
+    for line in quick_check(config):
+        reporter.warn(line)
     run = RunFolder.of(config)
     if resume and not run.last_state.is_file():
         raise UserError(f"nothing to resume in {run.models_dir}; train without --resume first")

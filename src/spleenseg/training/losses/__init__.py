@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from keras import ops
 
-from spleenseg.errors import UserError, did_you_mean
+from spleenseg.errors import UserError
 from spleenseg.training.losses import lovasz, overlap, pixels, ssim
 from spleenseg.training.losses.boundary import BOUNDARY_SHARE, boundary_term, parted
 from spleenseg.training.losses.reading import Reading, Tensor
-from spleenseg.training.registry import loss_name
+from spleenseg.training.registry import loss_name, unknown_loss
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Term = Callable[[Tensor, Tensor, Reading], Tensor]
@@ -76,7 +76,7 @@ def build_loss(name: str, final_activation: str = "sigmoid", batch_dice: bool = 
     """
     name = loss_name(name)
     if name not in _RECIPES:
-        raise UserError(f"no loss '{name}'{did_you_mean(name, _RECIPES)}; accepted: {', '.join(_RECIPES)}")
+        raise UserError(unknown_loss(name))
     recipe, reading = _RECIPES[name], Reading(final_activation, batch_dice)
 
     def loss(targets: Tensor, logits: Tensor) -> Tensor:
