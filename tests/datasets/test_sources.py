@@ -12,7 +12,8 @@ import pytest
 
 from spleenseg.datasets.nnunet import consecutive
 from spleenseg.datasets.prepare import prepare
-from spleenseg.datasets.source import content_sha256
+from spleenseg.datasets.reading import pseudonym_key
+from spleenseg.datasets.source import Scan, Source, content_sha256
 from spleenseg.datasets.sources import read_source
 from spleenseg.errors import UserError
 from spleenseg.volumes import read_labels, read_volume
@@ -221,3 +222,16 @@ def test_a_dicom_segmentation_labels_the_series_it_was_drawn_on(real_data: Path,
     labels = np.load(tmp_path / "data" / "labels" / "ct-3slice.npy")
     assert labels.shape == manifest.cases["ct-3slice"].shape
     assert manifest.cases["ct-3slice"].organ_voxels["liver"] == np.count_nonzero(labels) > 0
+
+
+def test_a_resumed_run_takes_the_key_that_is_there_and_never_another(make_cohort, tmp_path: Path) -> None:
+    (tmp_path / "scan.zip").write_bytes(b"")
+    scans = (Scan("scan", tmp_path / "scan.zip", tmp_path / "scan.zip"),)
+    source = Source(tmp_path, "scans", None, scans)
+    key = pseudonym_key(source, tmp_path)
+    assert key is not None
+    assert pseudonym_key(source, tmp_path) == key
+    (tmp_path / ".patient-key").write_text("no key")
+    with pytest.raises(UserError, match=r"cannot keep the key of the pseudonyms in .*\.patient-key"):
+        pseudonym_key(source, tmp_path)
+    assert pseudonym_key(read_source(make_cohort(3)), tmp_path / "elsewhere") is None  # NIfTI names no patient
