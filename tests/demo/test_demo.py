@@ -29,6 +29,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_demonstration_leaves_page_figures_run_folder_and_segmentations(finished: Path) -> None:
     assert (finished / "run" / "models" / "best_model.weights.h5").is_file()
     assert (finished / "segmentations" / "volumes.csv").is_file()
+    assert "run/report.html" in (finished / "index.html").read_text(encoding="utf-8")
+    assert (finished / "run" / "report.html").is_file()
     assert len(list((finished / "segmentations").glob("*_overlay.png"))) == 1
     with (finished / "cases.csv").open() as file:
         assert len(list(csv.DictReader(file))) >= 1

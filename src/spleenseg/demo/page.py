@@ -23,7 +23,7 @@ def write_page(out: Path, run: RunFolder, evaluation: Evaluation, segmentations:
         html.paragraph(evaluation.headline(), "lead"),
         html.paragraph(_SYNTHETIC, "note"),
         html.heading("Held-out patients"),
-        html.table(_read(run.cases_csv, _CASE_COLUMNS)),
+        html.table(_read(run.cases_csv, _CASE_COLUMNS), "Figures of each held-out patient"),
         html.heading("Training"),
         html.gallery(
             [
@@ -32,12 +32,13 @@ def write_page(out: Path, run: RunFolder, evaluation: Evaluation, segmentations:
             ]
         ),
         html.heading("Patients never seen, segmented"),
-        html.table(_read(segmentations / "volumes.csv")),
+        html.table(_read(segmentations / "volumes.csv"), "Volumes of the patients segmented"),
         *(
             html.figure(path, path.stem.removesuffix("_overlay"))
             for path in sorted(segmentations.glob("*_overlay.png"))
         ),
         html.heading("Next"),
+        html.paragraph(f"The full report of the evaluation: {run.root.name}/{run.report.name}."),
         html.paragraph(f"The run folder is {run.root.name}/: config, weights, curves, figures by case."),
         html.paragraph("With CT of your own: spleenseg prepare, spleenseg config new, spleenseg train."),
     ]
