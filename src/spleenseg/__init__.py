@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from spleenseg.demo.run import demo as run_demo  # noqa: F401 (`demo` and `phantom` are packages)
     from spleenseg.download import download_dataset as download_dataset
     from spleenseg.errors import UserError as UserError
+    from spleenseg.evaluation.compare import compare as compare
     from spleenseg.evaluation.evaluate import evaluate as evaluate
+    from spleenseg.evaluation.folders import evaluate_folders as evaluate_folders
+    from spleenseg.evaluation.report import report as report
     from spleenseg.inference.images import infer as infer
     from spleenseg.inference.segment import segment as segment
     from spleenseg.phantom import write_cohort as write_cohort
@@ -42,7 +45,10 @@ _HOMES = {
     "stats": ("spleenseg.datasets.statistics", "stats"),
     "download_dataset": ("spleenseg.download", "download_dataset"),
     "UserError": ("spleenseg.errors", "UserError"),
+    "compare": ("spleenseg.evaluation.compare", "compare"),
     "evaluate": ("spleenseg.evaluation.evaluate", "evaluate"),
+    "evaluate_folders": ("spleenseg.evaluation.folders", "evaluate_folders"),
+    "report": ("spleenseg.evaluation.report", "report"),
     "infer": ("spleenseg.inference.images", "infer"),
     "run_demo": ("spleenseg.demo.run", "demo"),
     "segment": ("spleenseg.inference.segment", "segment"),
