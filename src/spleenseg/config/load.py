@@ -97,8 +97,8 @@ def _without_effect(config: Config) -> Iterator[Problem]:
     """
     groups: dict[tuple[str, str], list[tuple[str, Origin]]] = defaultdict(list)
     for (section, key), origin in config.origins.items():
-        _, reason = effect_of(facts(SECTIONS[section], key), config.model.model)
-        reason = reason or unread_by_policy(section, key, config.augmentor.policy)
+        _, unread = effect_of(facts(SECTIONS[section], key), config.model.model)
+        reason = unread or unread_by_policy(section, key, config.augmentor.policy)
         if reason and _differs_from_default(config, section, key):
             groups[section, reason].append((origin.spelling or key, origin))
     for (section, reason), keys in groups.items():
