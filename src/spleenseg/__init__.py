@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from spleenseg.evaluation.evaluate import evaluate as evaluate
     from spleenseg.evaluation.folders import evaluate_folders as evaluate_folders
     from spleenseg.evaluation.report import report as report
+    from spleenseg.inference.export import export as export
     from spleenseg.inference.images import infer as infer
     from spleenseg.inference.segment import segment as segment
     from spleenseg.phantom import write_cohort as write_cohort
@@ -49,6 +50,7 @@ _HOMES = {
     "evaluate": ("spleenseg.evaluation.evaluate", "evaluate"),
     "evaluate_folders": ("spleenseg.evaluation.folders", "evaluate_folders"),
     "report": ("spleenseg.evaluation.report", "report"),
+    "export": ("spleenseg.inference.export", "export"),
     "infer": ("spleenseg.inference.images", "infer"),
     "run_demo": ("spleenseg.demo.run", "demo"),
     "segment": ("spleenseg.inference.segment", "segment"),

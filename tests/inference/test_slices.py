@@ -5,7 +5,7 @@ import pytest
 
 from spleenseg.errors import UserError
 from spleenseg.inference.labels import labels_of, organ_probability
-from spleenseg.inference.predictor import load_predictor
+from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.slices import predict_slices, shown_slices
 from spleenseg.volumes import apply_window
 

@@ -12,7 +12,7 @@ from spleenseg.datasets.prepare import prepare
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
 from spleenseg.evaluation.evaluate import evaluate
-from spleenseg.inference.predictor import load_predictor
+from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.segment import segment
 from spleenseg.inference.slices import shown_slices
 from spleenseg.training.train import train

@@ -10,7 +10,7 @@ from types import FrameType
 
 import typer
 
-from spleenseg.cli import augment, config, data, demo, download, models, report, segment, split, work
+from spleenseg.cli import augment, check, config, data, demo, download, export, models, report, segment, split, work
 from spleenseg.errors import ExitCode, UserError
 
 INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
@@ -30,12 +30,14 @@ app.command("phantom")(data.phantom)
 app.command("download")(download.download)
 app.command("prepare")(data.prepare)
 app.command("split")(split.split)
+app.command("check")(check.check)
 app.command("stats")(data.stats)
 app.command("train")(work.train)
 app.command("evaluate")(work.evaluate)
 app.command("report")(report.report)
 app.command("infer")(work.infer)
 app.command("segment")(segment.segment)
+app.command("export")(export.export)
 app.add_typer(augment.app, name="augment", help="Look at augmentation, or write an augmented copy of a dataset.")
 app.add_typer(models.app, name="models", help="List the networks, or describe the one a config names.")
 app.add_typer(config.app, name="config", help="Check, show or start a config file.")

@@ -19,6 +19,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads to use (default: all cores).")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings and errors only.")]
+Engine = Annotated[
+    str | None, typer.Option(help="keras or onnx (default: onnx for an exported model, else keras).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

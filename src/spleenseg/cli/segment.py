@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spleenseg.cli.options import Quiet, Resume, terminal
+from spleenseg.cli.options import Engine, Quiet, Resume, Threads, terminal
 from spleenseg.errors import ExitCode
 
 
@@ -15,9 +15,12 @@ def segment(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="NIfTI, DICOM, NRRD or MetaImage, or folders.")
     ],
-    model: Annotated[Path, typer.Option("--model", help="A run folder (the folder of the config).")],
+    model: Annotated[Path, typer.Option("--model", help="A run folder (of a config), or an exported model.onnx.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("segmentations"),
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability from which a voxel counts.")] = 0.5,
+    engine: Engine = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Probability from which a voxel counts (default: the model's).")
+    ] = None,
     probabilities: Annotated[bool, typer.Option("--prob", help="Also write the probabilities.")] = False,
     formats: Annotated[
         list[str] | None, typer.Option("--format", help="nifti, dicom-seg or nrrd; repeatable (default: nifti).")
@@ -28,6 +31,7 @@ def segment(
         str | None, typer.Option(metavar="XYZ", help="Where the stored axes run to, such as LAS, whatever files say.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices predicted at once.")] = 4,
+    threads: Threads = None,
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
@@ -40,6 +44,8 @@ def segment(
         inputs,
         out,
         model,
+        engine=engine,
+        threads=threads,
         threshold=threshold,
         probabilities=probabilities,
         formats=formats or ("nifti",),

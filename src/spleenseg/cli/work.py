@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spleenseg.cli.options import ConfigFile, Quiet, Resume, Set, Threads, terminal
+from spleenseg.cli.options import ConfigFile, Engine, Quiet, Resume, Set, Threads, terminal
 from spleenseg.errors import UserError
 
 if TYPE_CHECKING:
@@ -98,6 +98,10 @@ def _compared(
 def infer(
     config: ConfigFile,
     overrides: Set = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Another run folder, or an exported model.onnx (default: of the config).")
+    ] = None,
+    engine: Engine = None,
     overlay_style: Annotated[str | None, typer.Option(help="off, contour or fill (default: the config's).")] = None,
     tiled: Annotated[bool, typer.Option("--tiled", help="Cut large images into tiles (section tiledinfer).")] = False,
     resume: Resume = False,
@@ -110,6 +114,8 @@ def infer(
     result = run(
         config,
         overrides=overrides or (),
+        model=model,
+        engine=engine,
         overlay_style=overlay_style,
         tiled=tiled,
         resume=resume,

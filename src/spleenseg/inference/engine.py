@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+HU = npt.NDArray[np.int16]
 
 
 class Engine(Protocol):
@@ -21,4 +22,20 @@ class Engine(Protocol):
 
         Returns:
             float32 [N, H, W, K] in [0, 1]; K = 1: the organ, K > 1: channel k is label k, 0 the background.
+        """
+
+
+@runtime_checkable
+class HuEngine(Engine, Protocol):
+    """A network with window, display, resizing and neighbours inside: an exported model."""
+
+    def of_hu(self, stacks: HU) -> Floats:
+        """Predict slices of a scan.
+
+        Args:
+            stacks: int16 HU [N, S, H, W], radiological, any H and W; the S are a slice and its neighbours from
+                the lowest up.
+
+        Returns:
+            float32 [N, H, W, K], radiological, on the grid of the slices.
         """

@@ -19,7 +19,8 @@ from spleenseg.errors import UserError, did_you_mean
 from spleenseg.inference.drawing import Drawing
 from spleenseg.inference.engine import Floats
 from spleenseg.inference.ledger import Ledger, source_of
-from spleenseg.inference.predictor import Pixels, Predictor, fingerprint, load_predictor
+from spleenseg.inference.loading import load_predictor
+from spleenseg.inference.predictor import Pixels, Predictor, fingerprint
 from spleenseg.inference.tiling import tiled_probabilities
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.render import STYLES
@@ -56,6 +57,8 @@ def infer(
     config: Config | Path | str,
     *,
     overrides: Sequence[str] = (),
+    model: Path | str | None = None,
+    engine: str | None = None,
     overlay_style: str | None = None,
     tiled: bool = False,
     resume: bool = False,
@@ -69,6 +72,8 @@ def infer(
         config: a config file, or one already loaded: [infer] names the folders, [segmentation] the look;
             the model is that of its folder.
         overrides: "section.key=value" settings over the file (not with a loaded config).
+        model: another run folder, or an exported model; None: that of the config's folder.
+        engine: what runs it, see `load_predictor`.
         overlay_style: "off" (no overlays), "contour" or "fill"; None: as the config says.
         tiled: predict overlapping tiles instead of whole pictures, as [tiledinfer] says.
         resume: keep what an earlier run made of the same pictures with the same model and settings.
@@ -85,9 +90,17 @@ def infer(
     style = _known_style(overlay_style or config.segmentation.overlay_style)
     job = _Job.plan(config, style, tiled)
     threshold = _threshold(config, tiled)
-    predictor = load_predictor(config, batch_size=config.eval.batch_size, threshold=threshold, reporter=reporter)
+    predictor = load_predictor(
+        config if model is None else Path(model),
+        engine=engine,
+        batch_size=config.eval.batch_size,
+        threshold=threshold,
+        reporter=reporter,
+    )
     if predictor.expectation.windows:
-        raise UserError(f"the model in {config.folder} sees several HU windows, a picture shows one: segment the scans")
+        raise UserError(
+            f"the model in {model or config.folder} sees several HU windows, a picture shows one: segment the scans"
+        )
     _warn_of_other_pictures(job.section, predictor, reporter)
     kept = job.run(predictor, resume, reporter)
     leftovers = tuple(sorted(set(job.ledgers[0].items) - {file.image.stem for file in job.files}))

@@ -9,8 +9,11 @@ import numpy.typing as npt
 
 from spleenseg.inference.engine import Floats
 
+HALF = 0.5
+"""The threshold where nothing else is asked for."""
 
-def labels_of(probabilities: Floats, threshold: float = 0.5) -> npt.NDArray[np.uint8]:
+
+def labels_of(probabilities: Floats, threshold: float = HALF) -> npt.NDArray[np.uint8]:
     """Decide the label of every pixel.
 
     Args:

@@ -17,13 +17,10 @@ from spleenseg.config import Config
 from spleenseg.datasets.fit import fit_image, fit_size
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.errors import UserError
-from spleenseg.files import sha256
 from spleenseg.inference.engine import Engine, Floats
-from spleenseg.inference.labels import label_names, labels_of
-from spleenseg.progress import SILENT, Reporter
+from spleenseg.inference.labels import HALF, label_names, labels_of
 
 Pixels = npt.NDArray[np.uint8]
-HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -91,34 +88,6 @@ def at_size(probabilities: Floats, size: tuple[int, int]) -> Floats:
         return probabilities
     channels = (cv2.resize(channel, size[::-1]) for channel in np.moveaxis(probabilities, -1, 0))
     return np.stack(list(channels), axis=-1)
-
-
-def load_predictor(
-    run: Path | Config, *, batch_size: int = 4, threshold: float = HALF, reporter: Reporter = SILENT
-) -> Predictor:
-    """Load the best network of a run folder, or of a config's folder.
-
-    Raises:
-        UserError: no trained model there, one that records what this version cannot honour, or a threshold
-            for a model of several labels.
-    """
-    from spleenseg.inference.keras_engine import KerasEngine
-    from spleenseg.models.run_folder import load_trained
-
-    if batch_size < 1:
-        raise UserError(f"the batch size must be at least 1, is {batch_size}")
-    if not 0 < threshold <= 1:
-        raise UserError(f"the threshold must lie above 0 and be at most 1, is {threshold}")
-    trained = load_trained(run, reporter)
-    root = run.folder if isinstance(run, Config) else Path(run)
-    require_honoured(trained.expectation, trained.config, root)
-    if trained.config.model.num_classes > 1 and threshold != HALF:
-        raise UserError(f"the model in {root} takes the likeliest of several labels; it has no threshold to set")
-    assert trained.manifest.weights is not None  # it was loaded
-    weights = sha256(root / trained.manifest.weights.file)
-    settings = fingerprint(weights, threshold, trained.expectation.model_dump(mode="json"))
-    engine = KerasEngine(trained.model, batch_size)
-    return Predictor(engine, trained.config, trained.expectation, threshold, batch_size, settings)
 
 
 def require_honoured(expectation: Expectation, config: Config, root: Path) -> None:

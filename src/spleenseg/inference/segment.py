@@ -12,8 +12,9 @@ from typing import Literal
 from spleenseg.errors import UserError
 from spleenseg.files import write_csv
 from spleenseg.inference.ledger import Ledger, source_of
+from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.measure import COLUMNS, Row, measure
-from spleenseg.inference.predictor import Predictor, load_predictor
+from spleenseg.inference.predictor import Predictor
 from spleenseg.inference.scans import FORMATS, TABLES, Scan, find_scans, require_safe
 from spleenseg.inference.slices import Prediction, predict_slices
 from spleenseg.progress import SILENT, Reporter
@@ -95,7 +96,9 @@ def segment(
     out: Path | str = Path("segmentations"),
     model: Path | str = Path(),
     *,
-    threshold: float = 0.5,
+    engine: str | None = None,
+    threads: int | None = None,
+    threshold: float | None = None,
     probabilities: bool = False,
     formats: Sequence[str] = ("nifti",),
     reading: Reading = Reading(),
@@ -111,8 +114,11 @@ def segment(
         inputs: NIfTI, NRRD or MetaImage files, DICOM (a folder, a zip archive, a multi-frame file), folders of
             any of them, or patterns.
         out: the folder to write to; made if need be.
-        model: the run folder of a training.
-        threshold: probability from which a voxel is organ; models of several labels take the likeliest.
+        model: the run folder of a training, or an exported model.
+        engine: what runs it, see `load_predictor`.
+        threads: for an exported model; None: all cores.
+        threshold: probability from which a voxel is organ; models of several labels take the likeliest. None:
+            that of an exported model, else 0.5.
         probabilities: also write `{case}_prob.nii.gz` (with several labels: of any of them).
         formats: of the label map, of `scans.FORMATS`: "nifti", "dicom-seg", "nrrd".
         reading: how the scans are read; what it changed stands in the notes of volumes.csv.
@@ -129,7 +135,9 @@ def segment(
     require_safe(scans, out, probabilities, formats)
     ledger = Ledger(out)
     _refuse_existing(ledger, [name for scan in scans for name in scan.outputs(probabilities, formats)], resume)
-    predictor = load_predictor(Path(model), batch_size=batch_size, threshold=threshold, reporter=reporter)
+    predictor = load_predictor(
+        Path(model), engine=engine, batch_size=batch_size, threshold=threshold, threads=threads, reporter=reporter
+    )
     settings = predictor.settings + reading.asked()
     _refuse_other_settings(ledger, settings)
     return _Run(out, ledger, predictor, settings, probabilities, formats, reading, reporter).all(scans)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.datasets.stacks import reach
-from spleenseg.inference.engine import Floats
+from spleenseg.inference.engine import HU, Floats, HuEngine
 from spleenseg.inference.labels import organ_probability
 from spleenseg.inference.predictor import Pixels, Predictor
 from spleenseg.volumes import apply_window
@@ -30,7 +30,7 @@ class Prediction:
 
 
 def predict_slices(
-    hu: npt.NDArray[np.int16],
+    hu: HU,
     predictor: Predictor,
     *,
     slice_mm: float | None = None,
@@ -51,9 +51,7 @@ def predict_slices(
     """
     labels = np.zeros(hu.shape, np.uint8)
     probability = np.zeros(hu.shape, np.float32) if keep_probability else None
-    mirrored = predictor.expectation.display == "reference"
-    for z, found in enumerate(predictor.probabilities(shown_slices(hu, predictor.expectation, slice_mm))):
-        upright = found[:, ::-1] if mirrored else found
+    for z, upright in enumerate(_found(hu, predictor, slice_mm)):
         labels[z] = predictor.values(predictor.labels(upright))
         if probability is not None:
             probability[z] = organ_probability(upright)
@@ -61,9 +59,26 @@ def predict_slices(
     return Prediction(labels, probability)
 
 
-def shown_slices(
-    hu: npt.NDArray[np.int16], expectation: Expectation, slice_mm: float | None = None
-) -> Iterator[Pixels]:
+def _found(hu: HU, predictor: Predictor, slice_mm: float | None) -> Iterator[Floats]:
+    """Yield the probabilities of each slice, radiological, float32 [y, x, K]."""
+    look, engine = predictor.expectation, predictor.engine
+    if isinstance(engine, HuEngine):
+        for start in range(0, len(hu), predictor.batch_size):
+            group = range(start, min(start + predictor.batch_size, len(hu)))
+            yield from engine.of_hu(np.stack([_near(hu, z, look, slice_mm) for z in group]))
+        return
+    for found in predictor.probabilities(shown_slices(hu, look, slice_mm)):
+        yield found[:, ::-1] if look.display == "reference" else found
+
+
+def _near(hu: HU, z: int, look: Expectation, slice_mm: float | None) -> HU:
+    """Return a slice and its neighbours from the lowest up, int16 [S, y, x]; beyond an end the outermost again."""
+    steps = np.array(reach(look.context, look.context_mm, slice_mm))
+    near: HU = hu[np.clip(z + steps, 0, len(hu) - 1)]
+    return near
+
+
+def shown_slices(hu: HU, expectation: Expectation, slice_mm: float | None = None) -> Iterator[Pixels]:
     """Yield each slice as the model's training images showed it: windows, left-right order, neighbours.
 
     Args:
@@ -75,9 +90,8 @@ def shown_slices(
         uint8 [y, x], or with neighbours or several windows [y, x, C]: for each window the slice and its
         neighbours from the lowest up; beyond the first and the last one the outermost is repeated.
     """
-    steps = np.array(reach(expectation.context, expectation.context_mm, slice_mm))
     for z in range(len(hu)):
-        near = hu[np.clip(z + steps, 0, len(hu) - 1)]
+        near = _near(hu, z, expectation, slice_mm)
         grey = np.concatenate([apply_window(near, window) for window in expectation.shown_windows])
         shown = grey[:, :, ::-1] if expectation.display == "reference" else grey
         yield np.ascontiguousarray(shown.transpose(1, 2, 0) if expectation.channels > 1 else shown[0])

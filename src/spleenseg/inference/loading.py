@@ -1,0 +1,129 @@
+"""From what `--model` names to a predictor: which engine runs which file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spleenseg.config import Config
+from spleenseg.errors import UserError, did_you_mean
+from spleenseg.files import sha256
+from spleenseg.inference.labels import HALF
+from spleenseg.inference.onnx_engine import ModelFile, OnnxEngine
+from spleenseg.inference.predictor import Predictor, fingerprint, require_honoured
+from spleenseg.models.run_folder import MANIFEST_NAME
+from spleenseg.models.run_manifest import RunManifest
+from spleenseg.progress import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from spleenseg.models.run_folder import Trained
+
+EXPORTED_NAME = "model.onnx"
+"""Where a run folder keeps its exported model."""
+
+ENGINES = ("keras", "onnx")
+SUFFIX = ".onnx"
+
+
+def load_predictor(
+    model: Path | Config,
+    *,
+    engine: str | None = None,
+    batch_size: int = 4,
+    threshold: float | None = None,
+    threads: int | None = None,
+    reporter: Reporter = SILENT,
+) -> Predictor:
+    """Load an exported model, or the best network of a run folder or of a config's folder.
+
+    Args:
+        model: an `.onnx` file of `export`, a run folder, or a config whose folder is one.
+        engine: one of `ENGINES`. None: "onnx" for an exported model, also for the `model.onnx` of a run folder
+            if it was made from the run's weights; else "keras".
+        batch_size: pictures or slices predicted at once.
+        threshold: see `labels_of`; None: that of the exported model, else 0.5.
+        threads: for ONNX Runtime; None: all cores.
+        reporter: is warned where the files of a run do not fit together.
+
+    Raises:
+        UserError: no model there, one that records nothing or what this version cannot honour, an engine that
+            cannot run it, or a threshold for a model of several labels.
+    """
+    if batch_size < 1:
+        raise UserError(f"the batch size must be at least 1, is {batch_size}")
+    if engine is not None and engine not in ENGINES:
+        raise UserError(f"no engine '{engine}'{did_you_mean(engine, ENGINES)}; there are {', '.join(ENGINES)}")
+    file = _exported(model, engine, reporter)
+    if file is None:
+        return _of_run(model, batch_size, HALF if threshold is None else threshold, reporter)
+    return _of_file(file, batch_size, threshold, threads)
+
+
+def load_run(run: Path | Config, threshold: float, reporter: Reporter = SILENT) -> Trained:
+    """Load the best Keras network of a run, if it can be used here with this threshold.
+
+    Raises:
+        UserError: no trained network, one that records what this version cannot honour, or a wrong threshold.
+    """
+    from spleenseg.models.run_folder import load_trained
+
+    trained = load_trained(run, reporter)
+    root = _root(run)
+    require_honoured(trained.expectation, trained.config, root)
+    _require_threshold(threshold, trained.config.model.num_classes, root)
+    return trained
+
+
+def _exported(model: Path | Config, engine: str | None, reporter: Reporter) -> ModelFile | None:
+    """Return the exported model to run, None where the Keras network is to run."""
+    if isinstance(model, Path) and model.suffix == SUFFIX:
+        if engine == "keras":
+            raise UserError(f"{model} is an exported model; Keras runs the run folder it came from")
+        return ModelFile.read(model)
+    path = _root(model) / EXPORTED_NAME
+    if engine == "keras" or (engine is None and not path.is_file()):
+        return None
+    weights = RunManifest.read(_root(model) / MANIFEST_NAME).weights
+    if not path.is_file():
+        raise UserError(f"no exported model {path}; run `spleenseg export {_root(model)}`, or use --engine keras")
+    file = ModelFile.read(path)
+    if weights is not None and weights.sha256 == file.card.weights_sha256:
+        return file
+    problem = f"{path} was exported from other weights than the run has now"
+    if engine is not None:
+        raise UserError(f"{problem}; move it away and export again, or use --engine keras")
+    reporter.warn(f"{problem}: the network of the run is used")
+    return None
+
+
+def _of_run(run: Path | Config, batch_size: int, threshold: float, reporter: Reporter) -> Predictor:
+    from spleenseg.inference.keras_engine import KerasEngine
+
+    trained = load_run(run, threshold, reporter)
+    assert trained.manifest.weights is not None  # it was loaded
+    weights = sha256(_root(run) / trained.manifest.weights.file)
+    settings = fingerprint(weights, threshold, trained.expectation.model_dump(mode="json"))
+    engine = KerasEngine(trained.model, batch_size)
+    return Predictor(engine, trained.config, trained.expectation, threshold, batch_size, settings)
+
+
+def _of_file(file: ModelFile, batch_size: int, threshold: float | None, threads: int | None) -> Predictor:
+    card = file.card
+    config = card.config(file.path)
+    require_honoured(card.expectation, config, file.path)
+    threshold = card.threshold if threshold is None else threshold
+    _require_threshold(threshold, card.num_classes, file.path)
+    engine = OnnxEngine(file, batch_size, threads)
+    settings = fingerprint(file.sha256, threshold, "onnx")
+    return Predictor(engine, config, card.expectation, threshold, batch_size, settings)
+
+
+def _require_threshold(threshold: float, classes: int, where: Path) -> None:
+    if not 0 < threshold <= 1:
+        raise UserError(f"the threshold must lie above 0 and be at most 1, is {threshold}")
+    if classes > 1 and threshold != HALF:
+        raise UserError(f"the model in {where} takes the likeliest of several labels; it has no threshold to set")
+
+
+def _root(model: Path | Config) -> Path:
+    return model.folder if isinstance(model, Config) else model

@@ -1,0 +1,147 @@
+"""The engine that runs an exported model with ONNX Runtime: float32, exact, and without Keras."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spleenseg.errors import UserError
+from spleenseg.files import sha256_of
+from spleenseg.inference.engine import HU, Floats
+from spleenseg.inference.model_card import ModelCard
+from spleenseg.inference.onnx_file import read_metadata
+from spleenseg.volumes import apply_window
+
+_ERRORS_ONLY = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """An exported model in memory: what was checked is what runs.
+
+    Attributes:
+        path: its name.
+        content: its bytes.
+        card: its metadata.
+        sha256: of its bytes.
+    """
+
+    path: Path
+    content: bytes
+    card: ModelCard
+    sha256: str
+
+    @classmethod
+    def read(cls, path: Path) -> ModelFile:
+        """Read and check a model file.
+
+        Raises:
+            UserError: no such file, no ONNX, damaged, not self-contained, or it records nothing.
+        """
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot read model {path}: {error.strerror or error}") from error
+        card = ModelCard.read(read_metadata(content, path), path)
+        return cls(path, content, card, sha256_of(content))
+
+
+class ExportedEngine:
+    """What engines of exported models share: pictures are led through the same graph as HU.
+
+    Args:
+        card: of the model.
+        run: predicts int16 HU [N, S, H, W] -> float32 [N, K, H, W].
+        batch_size: slices a step.
+    """
+
+    def __init__(self, card: ModelCard, run: Callable[[HU], Floats], batch_size: int) -> None:
+        self._card, self._run, self._batch_size = card, run, batch_size
+        self._hu_of_grey = hu_of_every_grey(card.window_hu)
+
+    def of_hu(self, stacks: HU) -> Floats:
+        """See `HuEngine.of_hu`."""
+        starts = range(0, len(stacks), self._batch_size)
+        parts = [self._run(np.ascontiguousarray(stacks[start : start + self._batch_size])) for start in starts]
+        found = np.concatenate(parts) if parts else self._nothing(stacks.shape[2:])
+        return np.moveaxis(found, 1, -1)
+
+    def probabilities(self, batch: Floats) -> Floats:
+        """See `Engine.probabilities`; pictures must be grey, each grey is given as an HU that shows as it.
+
+        Raises:
+            UserError: a picture has colours.
+        """
+        grey = batch
+        if self._card.expectation.channels == 1:
+            if not (batch == batch[..., :1]).all():
+                raise UserError("an exported model sees CT, not colours; use --engine keras with the run folder")
+            grey = batch[..., :1]
+        hu = self._hu_of_grey[np.moveaxis(grey, -1, 1).astype(np.uint8)]
+        if self._card.display == "radiological":
+            return self.of_hu(hu)
+        return self.of_hu(hu[..., ::-1])[:, :, ::-1]
+
+    def _nothing(self, size: tuple[int, ...]) -> Floats:
+        return np.zeros((0, self._card.num_classes, *size), np.float32)
+
+
+class OnnxEngine(ExportedEngine):
+    """Runs an exported model with ONNX Runtime.
+
+    Args:
+        model: the model.
+        batch_size: slices a step.
+        threads: how many compute; None: one for each core this process may use.
+
+    Raises:
+        UserError: ONNX Runtime cannot run it.
+    """
+
+    def __init__(self, model: ModelFile, batch_size: int = 4, threads: int | None = None) -> None:
+        import onnxruntime
+
+        onnxruntime.disable_telemetry_events()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cores()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        try:
+            session = onnxruntime.InferenceSession(model.content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no base class
+            raise UserError(f"{model.path} cannot be run, it is damaged: {_first_line(error)}") from error
+        _require_interface(model.path, {item.name for item in session.get_inputs()}, session.get_outputs())
+        self.session = session
+        super().__init__(model.card, lambda hu: session.run(["probability"], {"hu": hu})[0], batch_size)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def hu_of_every_grey(window: tuple[float, float]) -> HU:
+    """Return an HU that `apply_window` shows as each grey, int16 [256].
+
+    A window of fewer than 255 HU does not show every grey; the nearest that it shows stands for the others.
+    """
+    every = np.arange(-(1 << 15), 1 << 15).astype(np.int16)
+    greys = apply_window(every, window).astype(np.int64)  # rises with HU
+    shown, first = np.unique(greys, return_index=True)
+    wanted = np.arange(256)
+    right = np.clip(np.searchsorted(shown, wanted), 1, len(shown) - 1)
+    nearest = np.where(wanted - shown[right - 1] < shown[right] - wanted, right - 1, right)
+    return every[first[nearest]]
+
+
+def _require_interface(path: Path, inputs: set[str], outputs: list[object]) -> None:
+    if inputs != {"hu"} or "probability" not in {getattr(item, "name", "") for item in outputs}:
+        raise UserError(f"{path} has other inputs or outputs than `spleenseg export` writes; export it again")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200]
