@@ -40,7 +40,8 @@ HU = np.random.default_rng(1).integers(-1000, 3000, (5, 36, 34), dtype=np.int16)
 REQUIRED = (
     "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality SeriesNumber FrameOfReferenceUID "
     "Manufacturer ManufacturerModelName DeviceSerialNumber SoftwareVersions InstanceNumber ContentDate ContentTime "
-    "ContentLabel ImageType SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored SegmentationType "
+    "ContentLabel ImageType SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated "
+    "BitsStored SegmentationType "
     "NumberOfFrames SegmentSequence SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence "
     "DimensionOrganizationSequence DimensionIndexSequence ReferencedSeriesSequence PixelData"
 )
