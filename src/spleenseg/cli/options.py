@@ -20,8 +20,9 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads to use (default: all cores).")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings and errors only.")]
 Engine = Annotated[
-    str | None, typer.Option(help="keras or onnx (default: onnx for an exported model, else keras).")
+    str | None, typer.Option(help="keras, onnx or openvino (default: onnx for an exported model, else keras).")
 ]
+Precision = Annotated[str, typer.Option(help="exact, or fast (bfloat16; with --engine openvino).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spleenseg.cli.options import Engine, Quiet, Resume, Threads, terminal
+from spleenseg.cli.options import Engine, Precision, Quiet, Resume, Threads, terminal
 from spleenseg.errors import ExitCode
 
 
@@ -18,6 +18,7 @@ def segment(
     model: Annotated[Path, typer.Option("--model", help="A run folder (of a config), or an exported model.onnx.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("segmentations"),
     engine: Engine = None,
+    precision: Precision = "exact",
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Probability from which a voxel counts (default: the model's).")
     ] = None,
@@ -45,6 +46,7 @@ def segment(
         out,
         model,
         engine=engine,
+        precision=precision,
         threads=threads,
         threshold=threshold,
         probabilities=probabilities,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spleenseg.cli.options import ConfigFile, Engine, Quiet, Resume, Set, Threads, terminal
+from spleenseg.cli.options import ConfigFile, Engine, Precision, Quiet, Resume, Set, Threads, terminal
 from spleenseg.errors import UserError
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def infer(
         Path | None, typer.Option(help="Another run folder, or an exported model.onnx (default: of the config).")
     ] = None,
     engine: Engine = None,
+    precision: Precision = "exact",
     overlay_style: Annotated[str | None, typer.Option(help="off, contour or fill (default: the config's).")] = None,
     tiled: Annotated[bool, typer.Option("--tiled", help="Cut large images into tiles (section tiledinfer).")] = False,
     resume: Resume = False,
@@ -116,6 +117,7 @@ def infer(
         overrides=overrides or (),
         model=model,
         engine=engine,
+        precision=precision,
         overlay_style=overlay_style,
         tiled=tiled,
         resume=resume,

@@ -19,7 +19,7 @@ from spleenseg.errors import UserError, did_you_mean
 from spleenseg.inference.drawing import Drawing
 from spleenseg.inference.engine import Floats
 from spleenseg.inference.ledger import Ledger, source_of
-from spleenseg.inference.loading import load_predictor
+from spleenseg.inference.loading import EXACT, load_predictor
 from spleenseg.inference.predictor import Pixels, Predictor, fingerprint
 from spleenseg.inference.tiling import tiled_probabilities
 from spleenseg.progress import SILENT, Reporter
@@ -59,6 +59,7 @@ def infer(
     overrides: Sequence[str] = (),
     model: Path | str | None = None,
     engine: str | None = None,
+    precision: str = EXACT,
     overlay_style: str | None = None,
     tiled: bool = False,
     resume: bool = False,
@@ -73,7 +74,7 @@ def infer(
             the model is that of its folder.
         overrides: "section.key=value" settings over the file (not with a loaded config).
         model: another run folder, or an exported model; None: that of the config's folder.
-        engine: what runs it, see `load_predictor`.
+        engine, precision: what runs it and how, see `load_predictor`.
         overlay_style: "off" (no overlays), "contour" or "fill"; None: as the config says.
         tiled: predict overlapping tiles instead of whole pictures, as [tiledinfer] says.
         resume: keep what an earlier run made of the same pictures with the same model and settings.
@@ -93,6 +94,7 @@ def infer(
     predictor = load_predictor(
         config if model is None else Path(model),
         engine=engine,
+        precision=precision,
         batch_size=config.eval.batch_size,
         threshold=threshold,
         reporter=reporter,

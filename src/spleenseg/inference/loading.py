@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from spleenseg.config import Config
 from spleenseg.errors import UserError, did_you_mean
 from spleenseg.files import sha256
+from spleenseg.inference.engine import Engine
 from spleenseg.inference.labels import HALF
 from spleenseg.inference.onnx_engine import ModelFile, OnnxEngine
 from spleenseg.inference.predictor import Predictor, fingerprint, require_honoured
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 EXPORTED_NAME = "model.onnx"
 """Where a run folder keeps its exported model."""
 
-ENGINES = ("keras", "onnx")
+ENGINES = ("keras", "onnx", "openvino")
+EXACT, FAST = "exact", "fast"
+PRECISIONS = (EXACT, FAST)
 SUFFIX = ".onnx"
 
 
@@ -29,6 +32,7 @@ def load_predictor(
     model: Path | Config,
     *,
     engine: str | None = None,
+    precision: str = EXACT,
     batch_size: int = 4,
     threshold: float | None = None,
     threads: int | None = None,
@@ -40,10 +44,11 @@ def load_predictor(
         model: an `.onnx` file of `export`, a run folder, or a config whose folder is one.
         engine: one of `ENGINES`. None: "onnx" for an exported model, also for the `model.onnx` of a run folder
             if it was made from the run's weights; else "keras".
+        precision: "exact" (float32), or with the engine "openvino" "fast": bfloat16, which changes some voxels.
         batch_size: pictures or slices predicted at once.
         threshold: see `labels_of`; None: that of the exported model, else 0.5.
-        threads: for ONNX Runtime; None: all cores.
-        reporter: is warned where the files of a run do not fit together.
+        threads: for exported models; None: all cores.
+        reporter: is warned where the files of a run do not fit together, and of what "fast" costs.
 
     Raises:
         UserError: no model there, one that records nothing or what this version cannot honour, an engine that
@@ -51,12 +56,13 @@ def load_predictor(
     """
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, is {batch_size}")
-    if engine is not None and engine not in ENGINES:
-        raise UserError(f"no engine '{engine}'{did_you_mean(engine, ENGINES)}; there are {', '.join(ENGINES)}")
+    _require_known(engine, precision)
     file = _exported(model, engine, reporter)
     if file is None:
         return _of_run(model, batch_size, HALF if threshold is None else threshold, reporter)
-    return _of_file(file, batch_size, threshold, threads)
+    if precision == FAST:
+        reporter.warn("precision fast computes in bfloat16: some voxels differ from precision exact")
+    return _of_file(file, engine or "onnx", precision, batch_size, threshold, threads)
 
 
 def load_run(run: Path | Config, threshold: float, reporter: Reporter = SILENT) -> Trained:
@@ -72,6 +78,15 @@ def load_run(run: Path | Config, threshold: float, reporter: Reporter = SILENT) 
     require_honoured(trained.expectation, trained.config, root)
     _require_threshold(threshold, trained.config.model.num_classes, root)
     return trained
+
+
+def _require_known(engine: str | None, precision: str) -> None:
+    if engine is not None and engine not in ENGINES:
+        raise UserError(f"no engine '{engine}'{did_you_mean(engine, ENGINES)}; there are {', '.join(ENGINES)}")
+    if precision not in PRECISIONS:
+        raise UserError(f"no precision '{precision}'; there are {', '.join(PRECISIONS)}")
+    if precision == FAST and engine != "openvino":
+        raise UserError("precision fast needs --engine openvino: the other engines compute in float32 only")
 
 
 def _exported(model: Path | Config, engine: str | None, reporter: Reporter) -> ModelFile | None:
@@ -107,15 +122,25 @@ def _of_run(run: Path | Config, batch_size: int, threshold: float, reporter: Rep
     return Predictor(engine, trained.config, trained.expectation, threshold, batch_size, settings)
 
 
-def _of_file(file: ModelFile, batch_size: int, threshold: float | None, threads: int | None) -> Predictor:
+def _of_file(
+    file: ModelFile, engine: str, precision: str, batch_size: int, threshold: float | None, threads: int | None
+) -> Predictor:
     card = file.card
     config = card.config(file.path)
     require_honoured(card.expectation, config, file.path)
     threshold = card.threshold if threshold is None else threshold
     _require_threshold(threshold, card.num_classes, file.path)
-    engine = OnnxEngine(file, batch_size, threads)
-    settings = fingerprint(file.sha256, threshold, "onnx")
-    return Predictor(engine, config, card.expectation, threshold, batch_size, settings)
+    running = _running(file, engine, precision, batch_size, threads)
+    settings = fingerprint(file.sha256, threshold, engine, precision)
+    return Predictor(running, config, card.expectation, threshold, batch_size, settings)
+
+
+def _running(file: ModelFile, engine: str, precision: str, batch_size: int, threads: int | None) -> Engine:
+    if engine == "onnx":
+        return OnnxEngine(file, batch_size, threads)
+    from spleenseg.inference.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine(file, batch_size, threads, precision)
 
 
 def _require_threshold(threshold: float, classes: int, where: Path) -> None:

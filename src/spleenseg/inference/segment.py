@@ -12,7 +12,7 @@ from typing import Literal
 from spleenseg.errors import UserError
 from spleenseg.files import write_csv
 from spleenseg.inference.ledger import Ledger, source_of
-from spleenseg.inference.loading import load_predictor
+from spleenseg.inference.loading import EXACT, load_predictor
 from spleenseg.inference.measure import COLUMNS, Row, measure
 from spleenseg.inference.predictor import Predictor
 from spleenseg.inference.scans import FORMATS, TABLES, Scan, find_scans, require_safe
@@ -97,6 +97,7 @@ def segment(
     model: Path | str = Path(),
     *,
     engine: str | None = None,
+    precision: str = EXACT,
     threads: int | None = None,
     threshold: float | None = None,
     probabilities: bool = False,
@@ -115,7 +116,7 @@ def segment(
             any of them, or patterns.
         out: the folder to write to; made if need be.
         model: the run folder of a training, or an exported model.
-        engine: what runs it, see `load_predictor`.
+        engine, precision: what runs it and how, see `load_predictor`.
         threads: for an exported model; None: all cores.
         threshold: probability from which a voxel is organ; models of several labels take the likeliest. None:
             that of an exported model, else 0.5.
@@ -136,7 +137,13 @@ def segment(
     ledger = Ledger(out)
     _refuse_existing(ledger, [name for scan in scans for name in scan.outputs(probabilities, formats)], resume)
     predictor = load_predictor(
-        Path(model), engine=engine, batch_size=batch_size, threshold=threshold, threads=threads, reporter=reporter
+        Path(model),
+        engine=engine,
+        precision=precision,
+        batch_size=batch_size,
+        threshold=threshold,
+        threads=threads,
+        reporter=reporter,
     )
     settings = predictor.settings + reading.asked()
     _refuse_other_settings(ledger, settings)

@@ -1,0 +1,82 @@
+"""The engine that runs an exported model with OpenVINO, at the precision asked for and without its telemetry."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from spleenseg.errors import UserError
+from spleenseg.inference.engine import HU, Floats
+from spleenseg.inference.onnx_engine import ExportedEngine, ModelFile, usable_cores
+
+PRECISIONS = {"exact": "f32", "fast": "bf16"}
+"""What the layers compute in, by `--precision`; OpenVINO left alone would choose bfloat16 unasked."""
+
+
+class OpenVinoEngine(ExportedEngine):
+    """Runs an exported model with OpenVINO on the processor.
+
+    Args:
+        model: the model.
+        batch_size: slices a step.
+        threads: how many compute; None: one for each core this process may use.
+        precision: a key of `PRECISIONS`.
+
+    Raises:
+        UserError: OpenVINO is missing, cannot run the model, or the processor lacks bfloat16.
+    """
+
+    def __init__(
+        self, model: ModelFile, batch_size: int = 4, threads: int | None = None, precision: str = "exact"
+    ) -> None:
+        openvino = import_without_telemetry()
+        self._core = openvino.Core()
+        if precision == "fast" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise UserError("this processor does not compute in bfloat16; leave --precision fast out")
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads or usable_cores(),
+        }
+        try:
+            self._model = self._core.read_model(model=model.content)
+        except RuntimeError as error:
+            line = str(error).strip().split("\n")[-1][:200]
+            raise UserError(f"OpenVINO cannot read {model.path}: {line}") from error
+        self._compiled: tuple[tuple[int, ...], Any] | None = None
+        super().__init__(model.card, self._predict, batch_size)
+
+    def _predict(self, hu: HU) -> Floats:
+        """Predict a batch; a short last one is filled up, so that slices of one size are compiled for once."""
+        count = len(hu)
+        if count < self._batch_size:
+            hu = np.concatenate([hu, np.zeros((self._batch_size - count, *hu.shape[1:]), np.int16)])
+        found: Floats = self._request(hu.shape)({"hu": hu})["probability"]
+        return found[:count].copy()
+
+    def _request(self, shape: tuple[int, ...]) -> Any:
+        """Return the model compiled for one shape: sizes known beforehand let OpenVINO drop what they decide."""
+        if self._compiled is None or self._compiled[0] != shape:
+            model = self._model.clone()
+            model.reshape({"hu": list(shape)})
+            self._compiled = (shape, self._core.compile_model(model, "CPU", self._settings))
+        return self._compiled[1]
+
+
+def import_without_telemetry() -> Any:
+    """Import OpenVINO so that it neither sends anything nor writes an identifier into the home folder.
+
+    Its package `openvino_telemetry` is hidden from it; it then uses its own stand-in that does nothing.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    try:
+        return import_module("openvino")
+    except ImportError as error:
+        raise UserError(f"the engine openvino is not installed ({error}): pip install 'spleenseg[openvino]'") from error

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spleenseg.errors import UserError
+from spleenseg.inference.export import export
+from spleenseg.inference.loading import load_predictor
+from spleenseg.inference.openvino_engine import import_without_telemetry
+from spleenseg.inference.slices import predict_slices
+
+from .runs import SPLEEN
+from .test_export import random_run, smooth
+
+pytest.importorskip("openvino_telemetry")
+pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="module", params=["radiological", "reference"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    look = SPLEEN.model_copy(update={"display": request.param})
+    root = random_run(tmp_path_factory.mktemp("run"), look)
+    export(root)
+    return root
+
+
+@pytest.mark.parametrize("size", [(32, 24), (64, 48), (45, 61), (20, 20)])
+def test_openvino_gives_what_onnx_runtime_gives_and_never_bfloat16_unasked(run, size):
+    hu = smooth((6, *size))
+    found = [
+        predict_slices(hu, load_predictor(run, engine=engine), keep_probability=True) for engine in ("onnx", "openvino")
+    ]
+    np.testing.assert_allclose(found[1].probability, found[0].probability, atol=5e-4)
+    overlap = 2 * (found[0].labels & found[1].labels).sum() / (found[0].labels.sum() + found[1].labels.sum())
+    assert overlap >= 0.999
+
+
+def test_fast_is_asked_for_and_is_another_setting_or_refused_where_the_processor_has_none(run):
+    exact = load_predictor(run, engine="openvino")
+    if "BF16" not in import_without_telemetry().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(UserError, match="bfloat16"):
+            load_predictor(run, engine="openvino", precision="fast")
+        return
+    fast = load_predictor(run, engine="openvino", precision="fast")
+    assert fast.settings != exact.settings
+    hu = smooth((4, 32, 24))
+    probability = [predict_slices(hu, one, keep_probability=True).probability for one in (exact, fast)]
+    assert 0 < np.abs(probability[0] - probability[1]).mean() < 0.05
+
+
+def test_fast_is_refused_where_it_would_do_nothing(run):
+    with pytest.raises(UserError, match="openvino"):
+        load_predictor(run, precision="fast")
+    with pytest.raises(UserError, match="no precision 'quick'"):
+        load_predictor(run, precision="quick")
+
+
+def test_openvino_writes_nothing_into_the_home_folder_and_loads_no_telemetry(run, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from spleenseg.inference.loading import load_predictor\n"
+        f"load_predictor(Path({str(run / 'model.onnx')!r}), engine='openvino')\n"
+        "assert 'openvino' in sys.modules\n"
+        "print([name for name in sys.modules if name.startswith('openvino_telemetry') and sys.modules[name]])"
+    )
+    home = {name: str(tmp_path) for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")}
+    environment = {key: value for key, value in os.environ.items() if key not in ("CI", "TF_BUILD", "JENKINS_URL")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env={**environment, **home}
+    )
+    assert done.stdout.strip() == "[]"
+    assert not list(tmp_path.rglob("*"))
