@@ -37,14 +37,19 @@ def _pieces(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int
     if not mask.any():
         return 0, 0
     pieces, count = _labelled(mask)
+    if count == 1:
+        return 1, int(np.any(other & mask))
     touched = np.zeros(count + 1, bool)
     touched[pieces[other & mask]] = True
     return count, int(np.count_nonzero(touched))
 
 
 def _labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
-    """Number the pieces from 1: of scans by cc3d, which is faster; SciPy knows any number of axes."""
-    if mask.ndim == 3:
+    """Number the pieces from 1: of scans by cc3d, which is faster; SciPy knows any number of axes.
+
+    cc3d (4.1.1) makes room for too few labels where an axis has a single voxel.
+    """
+    if mask.ndim == 3 and min(mask.shape) > 2:
         import cc3d
 
         pieces, count = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=26, return_N=True)

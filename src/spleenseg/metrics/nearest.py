@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 _REACH = 4  # voxels each way that are looked at one by one
 _TREE_PAYS = 500  # times the grid's size: how many pairs of place and target the tree may have to compare
+_FEW = 20  # places for which a tree is not worth growing
 _CROWD = 0.25  # share of the grid above which the map is faster from the start
 
 Distances = NDArray[np.float64]
@@ -31,7 +32,7 @@ def nearest_distances(places: Places, targets: Places, scale: Sequence[float]) -
     Returns:
         float64 [n].
     """
-    room = np.maximum(places.max(axis=0), targets.max(axis=0)) + 1 + 2 * _REACH
+    room = _room(places, targets) + 2 * _REACH
     if len(places) > _CROWD * room.prod():
         return _by_map(places, targets, np.array(scale))
     strides = np.array([room[1] * room[2], room[2], 1])
@@ -45,9 +46,15 @@ def nearest_distances(places: Places, targets: Places, scale: Sequence[float]) -
         left, line = left[~hit], line[~hit]
         if not len(left):
             return found
-    too_many = len(left) * len(targets) > _TREE_PAYS * len(occupied)
-    found[left] = (_by_map if too_many else _by_tree)(places[left], targets, np.array(scale))
+    pairs = len(left) * len(targets)
+    search = _by_map if pairs > _TREE_PAYS * len(occupied) else _by_tree if len(left) > _FEW else _one_by_one
+    found[left] = search(places[left], targets, np.array(scale))
     return found
+
+
+def _room(places: Places, targets: Places) -> NDArray[np.int64]:
+    """Return how far the grid that holds both reaches along each axis."""
+    return np.array([max(places[:, axis].max(), targets[:, axis].max()) + 1 for axis in range(3)], np.int64)
 
 
 def _neighbours(scale: Sequence[float]) -> tuple[NDArray[np.int64], Distances]:
@@ -67,10 +74,18 @@ def _by_tree(places: Places, targets: Places, scale: Distances) -> Distances:
     return _lengths(places - targets[tree.query(places * scale)[1]], scale)
 
 
+def _one_by_one(places: Places, targets: Places, scale: Distances) -> Distances:
+    along = [np.ascontiguousarray(targets[:, axis] * scale[axis]) for axis in range(3)]
+    nearest = [
+        np.argmin(sum((side - at) ** 2 for side, at in zip(along, place * scale, strict=True))) for place in places
+    ]
+    return _lengths(places - targets[nearest], scale)
+
+
 def _by_map(places: Places, targets: Places, scale: Distances) -> Distances:
     from scipy.ndimage import distance_transform_edt
 
-    elsewhere = np.ones(np.maximum(places.max(axis=0), targets.max(axis=0)) + 1, bool)
+    elsewhere = np.ones(_room(places, targets), bool)
     elsewhere[tuple(targets.T)] = False
     distances: Distances = distance_transform_edt(elsewhere, sampling=scale)[tuple(places.T)]
     return distances

@@ -95,20 +95,27 @@ def crop_to_both(
         ValueError: the shapes differ.
     """
     _require_same_shape(truth, pred)
-    for axis in range(truth.ndim):
-        places = np.flatnonzero(_occupied(truth, axis) | _occupied(pred, axis))
-        first, last = (places[0], places[-1]) if len(places) else (0, -1)
-        kept = (slice(None),) * axis + (slice(int(first), int(last) + 1),)
-        truth, pred = truth[kept], pred[kept]
-    return truth, pred
+    occupied = tuple(a | b for a, b in zip(_occupied_planes(truth), _occupied_planes(pred), strict=True))
+    box = tuple(map(_extent, occupied))
+    return truth[box], pred[box]
 
 
-def _occupied(mask: NDArray[np.generic], axis: int) -> NDArray[np.bool_]:
-    """Return which planes across an axis hold anything: bool [length of the axis]."""
-    others = tuple(other for other in range(mask.ndim) if other != axis)
+def _extent(occupied: NDArray[np.bool_]) -> slice:
+    """Return the slice from the first to the last plane that holds anything; an empty one if none does."""
+    places = np.flatnonzero(occupied)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+
+
+def _occupied_planes(mask: NDArray[np.generic]) -> list[NDArray[np.bool_]]:
+    """Return for each axis which planes across it hold anything: bool [length of the axis]."""
     if mask.dtype == bool:
         mask = mask.view(np.uint8)  # for which the maximum is several times faster
     if not np.issubdtype(mask.dtype, np.unsignedinteger):
         mask = mask != 0
-    occupied: NDArray[np.bool_] = np.asarray(mask.max(axis=others, initial=0)) != 0
-    return occupied
+    planes = []
+    while mask.ndim:
+        rest = tuple(range(1, mask.ndim))
+        occupied = np.asarray(mask.max(axis=rest, initial=0)) != 0
+        planes.append(occupied)
+        mask = mask[_extent(occupied)].max(axis=0, initial=0)  # the further axes are read off the shadow
+    return planes
