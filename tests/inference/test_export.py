@@ -109,8 +109,12 @@ def narrow_keys(name: str) -> dict[str, object]:
 
     for file in (Path(__file__).parents[1] / "models").glob("test_*.py"):
         import_module(f"tests.models.{file.stem}")
-    tests = [test for test in Contract.__subclasses__() if getattr(test, "name", None) == name]
-    return {**tests[0].narrow, "image_width": 64, "image_height": 64}
+    tests, found = [Contract], {}
+    while tests:
+        test = tests.pop()
+        tests += test.__subclasses__()
+        found[getattr(test, "name", "")] = test.narrow
+    return {**found[name], "image_width": 64, "image_height": 64}
 
 
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.full) for name in LONG)])
