@@ -296,6 +296,41 @@ def test_a_segmentation_holds_what_the_standard_requires(tmp_path: Path) -> None
     assert all(len(uid) <= 64 for uid in (made.SOPInstanceUID, made.SeriesInstanceUID))
 
 
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian's dicom3tools) is not installed")
+@pytest.mark.parametrize("anonymised", [False, True])
+def test_the_validator_of_the_standard_finds_no_error_in_a_segmentation(tmp_path: Path, anonymised: bool) -> None:
+    folder = write_series(tmp_path / "s", HU)
+    if anonymised:
+        _empty_uids(folder)
+    volume = read_volume(folder)
+    write_dicom_seg(labels_of(volume), volume, tmp_path / "a.dcm", NAMES)
+    judged = subprocess.run(["dciodvfy", tmp_path / "a.dcm"], capture_output=True, text=True, check=False)
+    said = (judged.stdout + judged.stderr).splitlines()
+    assert "Segmentation" in said
+    assert [line for line in said if line.startswith("Error")] == []
+
+
+def test_a_segmentation_of_a_series_stripped_of_its_uids_has_uids_of_its_own(tmp_path: Path) -> None:
+    made = []
+    for name, voxels in (("a", HU), ("b", HU + 1)):
+        folder = write_series(tmp_path / name, voxels)
+        _empty_uids(folder)
+        volume = read_volume(folder)
+        write_dicom_seg(labels_of(volume), volume, tmp_path / f"{name}.dcm", NAMES)
+        made.append(pydicom.dcmread(tmp_path / f"{name}.dcm"))
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        assert made[0][keyword].value != made[1][keyword].value
+        assert all(one[keyword].value for one in made)
+    assert all(one.ReferencedSeriesSequence[0].SeriesInstanceUID for one in made)
+
+
+def _empty_uids(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        data = pydicom.dcmread(path)
+        data.StudyInstanceUID = data.SeriesInstanceUID = ""
+        data.save_as(path)
+
+
 def test_no_organ_at_all_is_a_segmentation_too(tmp_path: Path) -> None:
     volume = read_volume(write_series(tmp_path / "s", HU))
     write_dicom_seg(np.zeros(HU.shape, np.uint8), volume, tmp_path / "a.dcm", NAMES)

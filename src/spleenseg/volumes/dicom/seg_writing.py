@@ -31,6 +31,12 @@ _MAY_BE_EMPTY = (
     "PatientID PatientName PatientBirthDate PatientSex StudyID StudyDate StudyTime AccessionNumber "
     "ReferringPhysicianName"
 )
+_UIDS = {  # what must not be empty, and what tells one of a scan from another
+    "SOPInstanceUID": "slice {}",
+    "FrameOfReferenceUID": "frame of reference",
+    "SeriesInstanceUID": "series",
+    "StudyInstanceUID": "study",
+}
 _CLASSES = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}
 
 
@@ -109,10 +115,10 @@ def _completed(image: Dataset, number: int, like: Volume, source: DicomSource) -
             setattr(image, keyword, None)
     if not image.get("SOPClassUID") and str(image.get("Modality")) in _CLASSES:
         image.SOPClassUID = _CLASSES[str(image.Modality)]
-    if not image.get("SOPInstanceUID"):
-        image.SOPInstanceUID = generate_uid(entropy_srcs=[source.series_uid, f"slice {number}"])
-    if not image.get("FrameOfReferenceUID"):
-        image.FrameOfReferenceUID = generate_uid(entropy_srcs=[source.series_uid, "frame of reference"])
+    origin = source.series_uid or hashlib.sha256(like.array).hexdigest()
+    for keyword, part in _UIDS.items():
+        if not image.get(keyword):
+            setattr(image, keyword, generate_uid(entropy_srcs=[origin, part.format(number)]))
     if "NumberOfFrames" not in image and not image.get("SliceThickness"):
         image.SliceThickness = f"{np.linalg.norm(like.stored.affine[:3, 2]):.6g}"
     return image
