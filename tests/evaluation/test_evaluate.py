@@ -245,6 +245,18 @@ def test_the_headline_is_the_mean_over_cases_with_truth_beside_the_mean_over_all
     assert str(tmp_path / "cases.csv") in result.summary()
 
 
+def test_cases_empty_on_both_sides_may_be_left_out_of_the_means_as_nnunet_does(tmp_path):
+    scans = {**two_cases(), "c": scan(SIZE, {}, {}), "d": scan(SIZE, {}, {0: LOW})}
+    result = evaluate(project(tmp_path, scans), empty="nan")
+    (label,) = result.labels
+    assert result.mean_dice == pytest.approx((1 + 2 / 3) / 2)
+    assert (label.every.n, label.undefined) == (3, 1)
+    assert label.every.mean == pytest.approx((1 + 2 / 3 + 0) / 3)
+    left_out = "0.5556 over 3 cases (1 case left out, empty in truth and prediction)"
+    assert result.headline().endswith(f"(worst 0.6667 in b); {left_out}")
+    assert [row["dice"] for row in rows(tmp_path / "cases.csv")] == ["1.0", "0.666667", "", "0.0"]
+
+
 def test_a_split_without_any_organ_is_evaluated_without_a_headline(tmp_path):
     result = evaluate(project(tmp_path, {"c": scan(SIZE, {}, {}), "d": scan(SIZE, {}, {0: LOW})}))
     (label,) = result.labels

@@ -87,6 +87,44 @@ def test_table_json_and_page_hold_the_same_numbers(tmp_path: Path) -> None:
     assert findings.cases[0].truth_size == "not above 1 SD"
 
 
+def test_the_rule_for_cases_without_organ_holds_in_every_file(tmp_path: Path) -> None:
+    like = grid(tmp_path / "g")
+    nothing = np.zeros(SHAPE, np.uint8)
+    truth = write(tmp_path / "t", {"both": nothing, "found": body(), "invented": nothing, "missed": body()}, like)
+    found = write(tmp_path / "p", {"both": nothing, "found": body(), "invented": body(), "missed": nothing}, like)
+    for empty, kept in (("defined", 1), ("nan", None)):
+        out = tmp_path / empty
+        words = ["evaluate", "--predictions", str(found), "--truth", str(truth), "-o", str(out), "--label", "spleen=1"]
+        assert run([*words, *([] if empty == "defined" else ["--empty", empty])]) == 0
+        findings = Findings.read(out / "report.json")
+        for column in ("dice", "iou", "nsd_2mm"):
+            assert [case.values[column] for case in findings.cases] == [kept, 1, 0, 0]
+            assert [row[column] for row in rows(out / "cases.csv")] == [
+                "" if kept is None else "1.0",
+                "1.0",
+                "0.0",
+                "0.0",
+            ]
+        (label,) = findings.labels
+        assert (findings.empty, label.undefined) == (empty, 0 if kept else 1)
+        assert label.every["dice"].mean == pytest.approx(2 / 4 if kept else 1 / 3)
+        assert label.figures["dice"].mean == 0.5
+        page = (out / "report.html").read_text(encoding="utf-8")
+        assert ("1 case empty in truth and prediction: Dice undefined" in page) == (kept is None)
+        assert ("both empty: undefined, as is NSD" in page) == (kept is None)
+
+
+def test_where_nothing_is_defined_it_is_said(tmp_path: Path) -> None:
+    like = grid(tmp_path / "g")
+    nothing = write(tmp_path / "t", dict.fromkeys("ab", np.zeros(SHAPE, np.uint8)), like)
+    result = evaluate_folders(nothing, nothing, tmp_path / "out", labels={"spleen": 1}, empty="nan")
+    said = "in no case of the truth; Dice undefined in all 2 cases, empty in truth and prediction"
+    assert result.headline() == f"spleen: {said}"
+    assert result.findings.gallery == ()
+    with pytest.raises(UserError, match="--empty drop is no rule; use defined or nan"):
+        evaluate_folders(nothing, nothing, tmp_path / "out", labels={"spleen": 1}, empty="drop")  # type: ignore[arg-type]
+
+
 def test_several_labels_have_their_rows_and_a_mean(tmp_path: Path) -> None:
     like = grid(tmp_path / "g")
     true = body(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spleenseg.metrics import CaseMetrics, Summary, case_metrics, summarize
+from spleenseg.metrics import CaseMetrics, Summary, case_metrics, summarize, undefined_if_empty
 
 COLUMNS = (
     "dice,iou,sensitivity,precision,truth_ml,pred_ml,volume_error_ml,volume_error_pct,hd_mm,hd95_mm,assd_mm,nsd_2mm,"
@@ -52,6 +52,14 @@ def test_empty_cases_are_defined_as_agreed() -> None:
     assert missed == CaseMetrics(0, 0, 0, None, 1.2, 0, -1.2, -100, None, None, None, 0, 1, 1, 0, 1, 0, 0)
     invented = case_metrics(NOTHING, TRUTH, (1, 1, 1))
     assert invented == CaseMetrics(0, 0, None, 0, 0, 1.2, 1.2, None, None, None, None, 0, 5 / 6, 0, 1, 0, 1, 1.2)
+
+
+def test_overlap_of_nothing_with_nothing_may_be_left_undefined() -> None:
+    both = undefined_if_empty(case_metrics(NOTHING, NOTHING, (1, 1, 1)))
+    assert both == CaseMetrics(None, None, None, None, 0, 0, 0, None, None, None, None, None, 1, stray_ml=0)
+    for truth, pred in ((TRUTH, NOTHING), (NOTHING, TRUTH), (TRUTH, TRUTH)):
+        figures = case_metrics(truth, pred, (1, 1, 1))
+        assert undefined_if_empty(figures) == figures
 
 
 def test_without_a_spacing_only_the_figures_of_overlap_are_defined() -> None:

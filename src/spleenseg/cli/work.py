@@ -11,6 +11,7 @@ from spleenseg.cli.options import ConfigFile, Engine, Precision, Quiet, Resume, 
 from spleenseg.errors import UserError
 
 if TYPE_CHECKING:
+    from spleenseg.evaluation.cases import Empty
     from spleenseg.evaluation.outcome import Evaluation
     from spleenseg.progress import Reporter
 
@@ -54,12 +55,17 @@ def evaluate(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of tables and report (with --predictions).")
     ] = Path("evaluation"),
+    empty: Annotated[
+        str, typer.Option(help="Dice where truth and prediction are both empty: defined (1), or nan (left out).")
+    ] = "defined",
     quiet: Quiet = False,
 ) -> None:
     """Evaluate the best weights per case, or two folders of label maps: tables and a report."""
-    reporter = terminal(quiet)
+    from spleenseg.evaluation.cases import parse_empty
+
+    reporter, rule = terminal(quiet), parse_empty(empty)
     if predictions is not None or truth is not None:
-        result = _compared(config, predictions, truth, images, label, output, reporter)
+        result = _compared(config, predictions, truth, images, label, output, rule, reporter)
     else:
         from spleenseg.evaluation.calibrate import parse_threshold
         from spleenseg.evaluation.evaluate import evaluate as run
@@ -71,6 +77,7 @@ def evaluate(
             overrides=overrides or (),
             section=section,
             threshold=parse_threshold(threshold),
+            empty=rule,
             reporter=reporter,
         )
     reporter.say(result.summary())
@@ -83,6 +90,7 @@ def _compared(
     images: Path | None,
     label: list[str] | None,
     output: Path,
+    empty: Empty,
     reporter: Reporter,
 ) -> Evaluation:
     from spleenseg.datasets.request import parse_labels
@@ -92,7 +100,9 @@ def _compared(
         raise UserError(f"{config} is not needed to compare two folders; leave it out")
     if predictions is None or truth is None:
         raise UserError("two folders are compared: give both --predictions and --truth")
-    return evaluate_folders(predictions, truth, output, labels=parse_labels(label), images=images, reporter=reporter)
+    return evaluate_folders(
+        predictions, truth, output, labels=parse_labels(label), images=images, empty=empty, reporter=reporter
+    )
 
 
 def infer(

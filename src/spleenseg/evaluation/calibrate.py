@@ -127,10 +127,14 @@ def quality_findings(
     """Return how well the predicted Dice held; unchecked on the cases it was fitted on."""
     parts = []
     for name, line in (fitted.quality if fitted else {}).items():
-        own = [row for row in rows if row.label == name and (row.case, name) in predicted]
+        own = [
+            (predicted[row.case, name], row.metrics.dice)
+            for row in rows
+            if row.label == name and (row.case, name) in predicted and row.metrics.dice is not None
+        ]
         facts: dict[str, object] = {}
         if own and not in_sample:
-            check = check_quality([predicted[row.case, name] for row in own], [row.metrics.dice for row in own])
+            check = check_quality([expected for expected, _ in own], [dice for _, dice in own])
             facts = {
                 "checked_cases": check.cases,
                 "checked_error": check.mean_error,

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from spleenseg.datasets.folders import SliceFile
 from spleenseg.datasets.manifest import CaseRecord, Manifest
+from spleenseg.errors import UserError
 from spleenseg.evaluation.passes import Labels, Packed, Pass
-from spleenseg.metrics import CaseMetrics, case_metrics, confusion, dice, iou, precision, sensitivity
+from spleenseg.metrics import (
+    CaseMetrics,
+    case_metrics,
+    confusion,
+    dice,
+    iou,
+    precision,
+    sensitivity,
+    undefined_if_empty,
+)
 from spleenseg.progress import Reporter
+
+Empty = Literal["defined", "nan"]
+"""What Dice, IoU and NSD are where truth and prediction are both empty: 1, or undefined and left out of means."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,21 @@ class CaseRow:
     metrics: CaseMetrics
     has_truth: bool
     slices: int
+
+    def under(self, empty: Empty) -> CaseRow:
+        """Return the row as the rule for empty cases wants it."""
+        return self if empty == "defined" else replace(self, metrics=undefined_if_empty(self.metrics))
+
+
+def parse_empty(text: str) -> Empty:
+    """Return the rule for cases that are empty in truth and prediction.
+
+    Raises:
+        UserError: there is no such rule.
+    """
+    if text not in get_args(Empty):
+        raise UserError(f"--empty {text} is no rule; use defined or nan")
+    return cast(Empty, text)
 
 
 @dataclass(frozen=True)

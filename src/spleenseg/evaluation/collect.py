@@ -37,6 +37,7 @@ def label_findings(label: str, cases: Sequence[CaseRow], slices: Sequence[SliceR
     return LabelFindings(
         label=label,
         cases=len(own),
+        undefined=sum(row.metrics.dice is None for row in own),
         with_truth=len(positive),
         missed=sum(not row.metrics.pred_components for row in positive),
         invented=sum(bool(row.metrics.pred_components) for row in own if not row.has_truth),

@@ -22,7 +22,7 @@ from spleenseg.evaluation.calibrate import (
     quality_findings,
     threshold_findings,
 )
-from spleenseg.evaluation.cases import case_rows, places_by_case, slice_rows, stack
+from spleenseg.evaluation.cases import Empty, case_rows, parse_empty, places_by_case, slice_rows, stack
 from spleenseg.evaluation.outcome import Evaluation, LabelSummary
 from spleenseg.evaluation.provenance import of_run, remarks_on_run
 from spleenseg.evaluation.publish import Facts, publish
@@ -45,6 +45,7 @@ def evaluate(
     overrides: Sequence[str] = (),
     section: str | None = None,
     threshold: float | str | None = None,
+    empty: Empty = "defined",
     reporter: Reporter = SILENT,
 ) -> Evaluation:
     """Evaluate the best network of a run on every slice of a split, once and as it is.
@@ -58,6 +59,8 @@ def evaluate(
         section: "train", "eval" or "test"; None: `[model] evaluation`.
         threshold: probability from which a pixel is organ; "auto": the best one on the validation split [eval];
             None: `[infer] threshold`.
+        empty: what Dice, IoU and NSD are where truth and prediction are both empty: 1 ("defined"), or undefined
+            and left out of means as nnU-Net does ("nan").
         reporter: shows progress; warned of what makes figures mean something else.
 
     Returns:
@@ -65,9 +68,10 @@ def evaluate(
         report.html of the run folder.
 
     Raises:
-        UserError: no trained network, folders of the split that are missing, incomplete or unreadable, or
-            "auto" for a network of several labels.
+        UserError: no trained network, folders of the split that are missing, incomplete or unreadable,
+            "auto" for a network of several labels, or an unknown rule for empty cases.
     """
+    empty = parse_empty(empty)
     if not isinstance(config, Config):
         config = load_config(config, overrides)
     for line in config.warnings:
@@ -78,7 +82,7 @@ def evaluate(
     trained = load_trained(config, reporter)
     if auto and trained.config.model.num_classes > 1:
         raise UserError("--threshold auto is for one organ; of several labels the likeliest wins, without a threshold")
-    return _Job(config, section, trained, reporter).run(threshold)
+    return _Job(config, section, trained, reporter).run(threshold, empty)
 
 
 class _Job:
@@ -90,7 +94,7 @@ class _Job:
         record = trained.manifest.weights
         self.weights_sha256 = record.sha256 if record else None
 
-    def run(self, wanted: float | str | None) -> Evaluation:
+    def run(self, wanted: float | str | None, empty: Empty) -> Evaluation:
         fitted, value, chosen = self._threshold(wanted)
         slices, found, names = self._pass(self.section, value)
         if self.section == _VALID:
@@ -110,6 +114,7 @@ class _Job:
             predicted_dice=predicted,
             config=self.trained.manifest.config,
             remarks=remarks_on_run(self.trained, slices, self.section),
+            empty=empty,
         )
         return publish(self.run_folder, by_case, by_slice, facts, _SliceScans(slices, found, names), self.reporter)
 

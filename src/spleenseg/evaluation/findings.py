@@ -58,6 +58,7 @@ class LabelFindings(_Record):
     Attributes:
         label: its name.
         cases: how many were compared.
+        undefined: of these, how many have no Dice: truth and prediction are empty, and `Findings.empty` is "nan".
         with_truth: of these, how many have the label in the truth.
         missed: of those, how many without any predicted voxel: their distances are undefined.
         invented: cases without the label in which some was predicted.
@@ -71,6 +72,7 @@ class LabelFindings(_Record):
 
     label: str
     cases: int
+    undefined: int = 0
     with_truth: int
     missed: int
     invented: int
@@ -169,6 +171,8 @@ class Findings(_Record):
         created_by: the program and its version.
         title: what was evaluated.
         section: "train", "eval", "test" or "folders".
+        empty: what Dice, IoU and NSD are where truth and prediction are both empty: 1 ("defined"), or undefined
+            and left out of means ("nan").
         figures: loss and metrics at the network's size, of a run.
         labels: by label.
         mean: of several labels the mean of their means, by column.
@@ -184,6 +188,7 @@ class Findings(_Record):
     created_by: str
     title: str
     section: str
+    empty: Literal["defined", "nan"] = "defined"
     figures: dict[str, float | None]
     labels: tuple[LabelFindings, ...]
     mean: dict[str, float | None]

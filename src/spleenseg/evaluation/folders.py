@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spleenseg.errors import UserError
-from spleenseg.evaluation.cases import CaseRow, SliceRow, slice_row
+from spleenseg.evaluation.cases import CaseRow, Empty, SliceRow, parse_empty, slice_row
 from spleenseg.evaluation.label_maps import LabelMap, LoadedMap, described_labels, find_label_maps
 from spleenseg.evaluation.outcome import Evaluation
 from spleenseg.evaluation.publish import Facts, publish
@@ -32,6 +32,7 @@ def evaluate_folders(
     *,
     labels: Mapping[str, int] | None = None,
     images: Path | str | None = None,
+    empty: Empty = "defined",
     reporter: Reporter = SILENT,
 ) -> Evaluation:
     """Compare every label map of `truth` with that of the same name in `predictions`.
@@ -43,12 +44,15 @@ def evaluate_folders(
         out: folder of the tables and the report; an earlier comparison there is replaced.
         labels: name -> value; None: those of a dataset.json in or above either folder, else "label N" for each value.
         images: folder of the scans, for the pictures of the worst cases.
+        empty: what Dice, IoU and NSD are where truth and prediction are both empty: 1 ("defined"), or undefined
+            and left out of means as nnU-Net does ("nan").
         reporter: shows progress.
 
     Raises:
         UserError: a folder is missing or empty, a case has no prediction, two files do not share a grid or cannot be
-            read, no label is found, or `out` holds something else.
+            read, no label is found, `out` holds something else, or there is no such rule for empty cases.
     """
+    empty = parse_empty(empty)
     predictions, truth, run = Path(predictions), Path(truth), RunFolder.at(Path(out))
     _claim(run)
     pairs = _paired(predictions, truth, reporter)
@@ -66,6 +70,7 @@ def evaluate_folders(
         section="folders",
         provenance=_provenance(predictions, truth, pairs, names),
         remarks=_remarks(len(pairs)),
+        empty=empty,
     )
     return publish(run, tuple(cases), tuple(slices), facts, scans, reporter)
 

@@ -45,13 +45,14 @@ def draw_gallery(rows: Sequence[CaseRow], scans: Scans, run: RunFolder, reporter
         run: says where the pictures go.
         reporter: shows progress.
     """
-    worst = sorted((row for row in rows if row.metrics.dice < 1), key=lambda row: row.metrics.dice)
+    known = [(row.metrics.dice, row) for row in rows if row.metrics.dice is not None]
+    worst = sorted(((dice, row) for dice, row in known if dice < 1), key=lambda one: one[0])
     pictures = []
     with reporter.task("drawing the worst cases", min(len(worst), len(run.worst))) as task:
-        for row, path in zip(worst, run.worst, strict=False):
+        for (dice, row), path in zip(worst, run.worst, strict=False):
             shown = _draw(row, scans, path)
             file = path.relative_to(run.root).as_posix() if path.is_relative_to(run.root) else str(path)
-            pictures.append(Picture(file=file, case=row.case, label=row.label, dice=row.metrics.dice, slices=shown))
+            pictures.append(Picture(file=file, case=row.case, label=row.label, dice=dice, slices=shown))
             task.advance(note=row.case)
     return tuple(pictures)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -18,12 +19,13 @@ class LabelSummary:
     Attributes:
         label: its name.
         positive: Dice over the cases whose truth has the label: the headline (n = 0: there is none).
-        every: Dice over all cases (a case rightly without the label scores 1).
+        every: Dice over all cases (a case rightly without the label scores 1, or is left out: `undefined`).
         worst: the case of the lowest Dice among those with the label, else among all.
         slices: Dice over the slices whose truth has the label.
         empty_slices: slices whose truth has not.
         false_positive_pixels: predicted pixels on those.
         ci95: 95 % confidence interval of the headline, patients resampled; None for fewer than two patients.
+        undefined: cases left out of `every`, empty in truth and prediction, as `--empty nan` wants.
     """
 
     label: str
@@ -34,6 +36,7 @@ class LabelSummary:
     empty_slices: int
     false_positive_pixels: int
     ci95: tuple[float, float] | None = None
+    undefined: int = 0
 
     @classmethod
     def of(
@@ -48,23 +51,32 @@ class LabelSummary:
             label=label,
             positive=summarize(row.metrics.dice for row in positive),
             every=summarize(row.metrics.dice for row in own),
-            worst=min(positive or own, key=lambda row: row.metrics.dice),
+            worst=min(positive or own, key=_dice_or_last),
             slices=summarize(row.dice for row in seen if row.truth_pixels),
             empty_slices=known.empty_slices,
             false_positive_pixels=known.false_positive_pixels,
             ci95=known.figures["dice"].ci95,
+            undefined=known.undefined,
         )
 
     def line(self) -> str:
         """Say it in one line, the mean and the worst case by name."""
-        every = f"{self.every.mean:.4f} over all {_cases(self.every.n)}"
+        every = self._every()
         if self.positive.n == 0:
             return f"{self.label}: in no case of the truth; Dice {every}"
         worst = f"worst {self.worst.metrics.dice:.4f} in {self.worst.case}"
-        if self.positive.n == self.every.n:
+        if self.positive.n == self.every.n and not self.undefined:
             return f"{self.label}: mean Dice {every} ({worst})"
         mean = f"mean Dice {self.positive.mean:.4f} over {_cases(self.positive.n)} with it"
         return f"{self.label}: {mean} ({worst}); {every}"
+
+    def _every(self) -> str:
+        if self.every.n == 0:
+            return f"undefined in all {_cases(self.undefined)}, empty in truth and prediction"
+        if not self.undefined:
+            return f"{self.every.mean:.4f} over all {_cases(self.every.n)}"
+        left_out = f"{_cases(self.undefined)} left out, empty in truth and prediction"
+        return f"{self.every.mean:.4f} over {_cases(self.every.n)} ({left_out})"
 
     def more_lines(self) -> list[str]:
         """Say how sure the mean is, and what single slices show."""
@@ -126,6 +138,10 @@ class Evaluation:
         if len(self.labels) > 1 and self.mean_dice is not None:
             lines.append(f"mean over labels: Dice {self.mean_dice:.4f}")
         return "\n".join([*lines, f"by case: {self.run.cases_csv}", f"report: {self.run.report}"])
+
+
+def _dice_or_last(row: CaseRow) -> float:
+    return math.inf if row.metrics.dice is None else row.metrics.dice
 
 
 def _cases(count: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from spleenseg.evaluation.cases import CaseRow, SliceRow
+from spleenseg.evaluation.cases import CaseRow, Empty, SliceRow
 from spleenseg.evaluation.collect import case_findings, label_findings, mean_over_labels
 from spleenseg.evaluation.findings import CalibrationFindings, Findings, QualityFindings, ThresholdFindings
 from spleenseg.evaluation.gallery import Scans, draw_gallery
@@ -32,6 +32,7 @@ class Facts:
     predicted_dice: Mapping[tuple[str, str], float] = field(default_factory=dict)
     config: dict[str, dict[str, Any]] | None = None
     remarks: tuple[str, ...] = ()
+    empty: Empty = "defined"
 
 
 def publish(
@@ -46,18 +47,20 @@ def publish(
 
     Args:
         run: the folder.
-        cases: the rows of the case table, at least one.
+        cases: the rows of the case table, at least one; `facts.empty` is applied here, to every file alike.
         slices: the rows of the slice table.
         facts: what else is known.
         scans: masks and slices for the gallery.
         reporter: shows progress.
     """
+    cases = tuple(row.under(facts.empty) for row in cases)
     names = tuple(dict.fromkeys(row.label for row in cases))
     labels = tuple(label_findings(name, cases, slices) for name in names)
     findings = Findings(
         created_by=f"spleenseg {version('spleenseg')}",
         title=facts.title,
         section=facts.section,
+        empty=facts.empty,
         figures=dict(facts.figures),
         labels=labels,
         mean=mean_over_labels(labels),

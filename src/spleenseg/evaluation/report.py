@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -93,7 +94,10 @@ def _body(run: RunFolder, findings: Findings, slices: Sequence[SliceRow]) -> lis
     parts += calibration_part(findings)
     parts += training_part(_history(run), findings)
     parts += [html.heading("Where this comes from"), html.facts(findings.provenance), _config(findings)]
-    parts += [html.heading("Limits and definitions"), html.bullets((*findings.remarks, *words.DEFINITIONS))]
+    parts += [
+        html.heading("Limits and definitions"),
+        html.bullets((*findings.remarks, *words.definitions(findings.empty))),
+    ]
     return parts
 
 
@@ -102,8 +106,9 @@ def _headline(label: LabelFindings, several: bool) -> list[str]:
     parts = [html.heading(label.label)] if several else []
     if not label.with_truth:
         every = label.every["dice"]
-        said = f"No case holds {label.label} in its truth. Dice over all {words.cases(label.cases)}: "
-        return [*parts, html.paragraph(said + words.number("dice", every.mean), "lead")]
+        over = f"the other {words.cases(every.n)}" if label.undefined else f"all {words.cases(label.cases)}"
+        said = f"No case holds {label.label} in its truth. Dice over {over}: {words.number('dice', every.mean)}"
+        return [*parts, html.paragraph(said, "lead"), *([html.paragraph(_counts(label))] if label.undefined else [])]
     cards = [
         ("mean Dice by case", words.number("dice", dice.mean), f"95 % CI {words.interval('dice', dice.ci95)}"),
         ("median Dice", words.number("dice", dice.median), f"over {words.cases(dice.n)} with {label.label}"),
@@ -138,8 +143,13 @@ def _headline(label: LabelFindings, several: bool) -> list[str]:
 def _counts(label: LabelFindings) -> str:
     every = label.every["dice"]
     said = [f"{words.cases(label.cases)}, {label.with_truth} with {label.label}."]
+    if label.undefined:
+        said.append(
+            f"{words.cases(label.undefined)} empty in truth and prediction: Dice undefined, left out of its mean."
+        )
     if every.n > label.with_truth:
-        said.append(f"Over all {every.n} the mean Dice is {words.number('dice', every.mean)}.")
+        others = " others" if label.undefined else ""
+        said.append(f"Over all {every.n}{others} the mean Dice is {words.number('dice', every.mean)}.")
     if label.missed:
         said.append(f"In {words.cases(label.missed)} nothing of it was found; distances are undefined there.")
     if label.invented:
@@ -195,10 +205,15 @@ def case_table(findings: Findings) -> str:
     several = len(findings.labels) > 1
     columns = [name for name in _CASE_COLUMNS if any(row.values.get(name) is not None for row in findings.cases)]
     expected = any(row.predicted_dice is not None for row in findings.cases)
-    ordered = sorted(findings.cases, key=lambda row: row.values.get("dice") or 0.0)
+    ordered = sorted(findings.cases, key=_dice_or_last)
     rows = [_case_row(row, columns, several, expected) for row in ordered]
     digits = {words.NAMES[name]: words.decimals(name) for name in columns}
     return html.sortable_table(rows, "Figures of each case", digits)
+
+
+def _dice_or_last(row: CaseFindings) -> float:
+    dice = row.values.get("dice")
+    return math.inf if dice is None else dice
 
 
 def _case_row(row: CaseFindings, columns: Sequence[str], several: bool, expected: bool) -> dict[str, object]:

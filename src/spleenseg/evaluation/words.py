@@ -24,10 +24,14 @@ NAMES = {
 }
 _DECIMALS = {"_mm": 2, "_ml": 1, "_pct": 1, "_components": 0, "specificity": 5}
 
-DEFINITIONS = (
+_EMPTY = {
+    "defined": "Truth and prediction both empty: 1; one of them: 0.",
+    "nan": "Truth and prediction both empty: undefined, as is NSD, and left out of the means; one of them: 0.",
+}
+_DEFINITIONS = (
     "Every figure is taken over a whole case at its own voxel size, never averaged over slices unless it says so. "
     "TP, FP, FN and TN count voxels.",
-    "Dice = 2 TP / (2 TP + FP + FN); IoU = TP / (TP + FP + FN). Truth and prediction both empty: 1; one of them: 0. "
+    "Dice = 2 TP / (2 TP + FP + FN); IoU = TP / (TP + FP + FN). {empty} "
     "The headline is the mean over cases whose truth holds the organ.",
     "Surface distances are weighted by surface area (Nikolov et al., arXiv 1809.04430). They are undefined where truth "
     "or prediction is empty; such cases are counted. NSD is the share of both surfaces within 2 mm of each other.",
@@ -37,6 +41,11 @@ DEFINITIONS = (
     "Intervals are 95 % intervals of the mean by the studentized bootstrap: 10,000 draws of patients, seeded. In "
     "simulated studies with rare failures they held the true mean in 91 % (20 patients) to 96 % (100 patients).",
 )
+
+
+def definitions(empty: str) -> tuple[str, ...]:
+    """Return the sentences that a report always holds, under a rule for empty cases (`cases.Empty`)."""
+    return tuple(sentence.replace("{empty}", _EMPTY[empty]) for sentence in _DEFINITIONS)
 
 
 def decimals(column: str) -> int:

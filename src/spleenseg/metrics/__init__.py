@@ -1,7 +1,7 @@
 """Figures between two label maps and over many cases, in NumPy and SciPy only."""
 
 from spleenseg.metrics.calibration import Reliability, Threshold, best_threshold, histogram, reliability
-from spleenseg.metrics.cases import CaseMetrics, case_metrics
+from spleenseg.metrics.cases import CaseMetrics, case_metrics, undefined_if_empty
 from spleenseg.metrics.components import Components, count_components
 from spleenseg.metrics.confidence import Interval, bca_interval, mean_interval
 from spleenseg.metrics.overlap import Counts, confusion, dice, iou, precision, sensitivity, specificity
@@ -57,5 +57,6 @@ __all__ = [
     "spleen_size",
     "summarize",
     "surface_distances",
+    "undefined_if_empty",
     "verdict",
 ]

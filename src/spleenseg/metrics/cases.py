@@ -30,7 +30,7 @@ class CaseMetrics:
     """Figures of a prediction against the truth; None is undefined.
 
     Attributes:
-        dice: 2 TP / (2 TP + FP + FN); both empty: 1, one empty: 0.
+        dice: 2 TP / (2 TP + FP + FN); both empty: 1 (see `undefined_if_empty`), one empty: 0.
         iou: TP / (TP + FP + FN), with the same rule.
         sensitivity: TP / (TP + FN); undefined without truth.
         precision: TP / (TP + FP); undefined without prediction.
@@ -50,8 +50,8 @@ class CaseMetrics:
         stray_ml: false-positive volume on axial slices without truth.
     """
 
-    dice: float
-    iou: float
+    dice: float | None
+    iou: float | None
     sensitivity: float | None
     precision: float | None
     truth_ml: float | None = None
@@ -106,6 +106,17 @@ def case_metrics(
         **({} if spacing is None else _volumes(truth, pred, counts, voxel_ml or _box_ml(spacing))),
         **({} if spacing is None else _distances(truth, pred, spacing, tolerance_mm)),
     )
+
+
+def undefined_if_empty(figures: CaseMetrics) -> CaseMetrics:
+    """Return the figures with Dice, IoU and NSD undefined if truth and prediction are both empty.
+
+    nnU-Net and others leave such cases out of their means. If only one is empty, all three stay 0: there was
+    something to find, or something was invented.
+    """
+    if figures.truth_components or figures.pred_components:
+        return figures
+    return replace(figures, dice=None, iou=None, nsd_2mm=None)
 
 
 def _box_ml(spacing: Sequence[float]) -> float:
