@@ -36,12 +36,16 @@ mask_datapath = "valid/masks"
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project that would train."""
+    rng = np.random.default_rng(0)
     for split in ("train", "valid"):
         for kind in ("images", "masks"):
             folder = tmp_path / split / kind
             folder.mkdir(parents=True)
             for z in range(2):
-                Image.fromarray(np.full((32, 32), 200, np.uint8)).save(folder / f"{10000 + z}_{split}.png")
+                picture = (
+                    np.full((32, 32), 200, np.uint8) if kind == "masks" else rng.integers(0, 256, (32, 32), np.uint8)
+                )
+                Image.fromarray(picture).save(folder / f"{10000 + z}_{split}.png")
     (tmp_path / "c.config").write_text(CONFIG)
     return tmp_path
 

@@ -76,7 +76,11 @@ def test_every_file_lies_where_the_contract_says(make_config: MakeConfig) -> Non
         "evaluation.csv",
         "cases.csv",
         "slices.csv",
+        "summary.csv",
+        "calibration.json",
         "report.html",
+        "report.json",
+        *(f"eval/worst_{place}.png" for place in range(1, 6)),
         "run.json",
     }
     assert RunFolder.at(run.root) == run

@@ -448,13 +448,13 @@ def test_what_is_no_orientation_is_refused(code: str, tmp_path: Path) -> None:
 
 
 _PEAK = """
-import resource, sys
+import sys
 from spleenseg.volumes import read_volume
+from tests.volumes.fuzzing import peak_bytes
 read_volume(sys.argv[1])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_bytes()
 volume = read_volume(sys.argv[2])
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print((after - before) * 1024 / volume.array.nbytes)
+print((peak_bytes() - before) / volume.array.nbytes)
 """
 
 
