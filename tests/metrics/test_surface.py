@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from spleenseg.metrics import SurfaceDistances, nearest, surface_distances
+from spleenseg.metrics.surface import _order
 from spleenseg.metrics.surface_elements import surface_areas
 
 PAIRS = hnp.arrays(bool, st.tuples(st.just(2), st.integers(1, 6), st.integers(1, 6), st.integers(1, 6)))
@@ -126,6 +127,21 @@ def test_places_out_of_reach_are_found_too() -> None:
     targets = np.array([[40, 0, 0], [2, 2, 5]])
     found = nearest.nearest_distances(places, targets, (1.0, 1.0, 1.0))
     assert found.tolist() == [math.sqrt(33), 1.0, 3.0]
+
+
+@pytest.mark.parametrize("gap", range(1, 12))
+@pytest.mark.parametrize("count", [1, 600])
+def test_a_gap_of_any_width_is_measured_whoever_finds_it(gap: int, count: int) -> None:
+    places = np.stack([np.zeros(count, int), np.zeros(count, int), np.arange(count)], axis=1)
+    found = nearest.nearest_distances(places, places + np.array([gap, 0, 0]), (0.7, 2.5, 1.0))
+    assert np.array_equal(found, np.full(count, np.sqrt((gap * 0.7) ** 2)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 0.8, 0.8000001, 1.0, 1.28, 4.0, 7e4, 7.1e4, 1e300]), max_size=60))
+def test_distances_are_sorted_as_numpy_does_equal_ones_in_their_order(values: list[float]) -> None:
+    distances = np.array(values)
+    assert np.array_equal(_order(distances), np.argsort(distances, kind="stable"))
 
 
 def test_boxes_a_known_way_apart_have_the_distances_computed_by_hand() -> None:

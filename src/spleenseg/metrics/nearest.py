@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-_REACH = 4  # voxels each way that are looked at one by one
+_REACH = 4  # voxels each way that are looked at, the nearest first
+_FURTHER = 8  # voxels each way that are looked at for the last places
+_LAST = 500  # places that are the last
 _TREE_PAYS = 500  # times the grid's size: how many pairs of place and target the tree may have to compare
 _FEW = 20  # places for which a tree is not worth growing
 _CROWD = 0.25  # share of the grid above which the map is faster from the start
@@ -21,8 +22,9 @@ def nearest_distances(places: Places, targets: Places, scale: Sequence[float]) -
     """Return the distance of each place to the nearest target.
 
     Close targets are found by looking at the neighbours in the order of their distance, which ends soon
-    where two surfaces run side by side. A tree finds the others, or, where so many are so far away that the
-    tree would have to look at most targets for each, a map of the whole grid.
+    where two surfaces run side by side; if only a few places are left, all neighbours up to twice as far are
+    looked at. A tree finds the others, or, where so many are so far away that the tree would have to look at
+    most targets for each, a map of the whole grid.
 
     Args:
         places: integers [n, 3], whole numbers >= 0 along (z, y, x).
@@ -32,20 +34,20 @@ def nearest_distances(places: Places, targets: Places, scale: Sequence[float]) -
     Returns:
         float64 [n].
     """
-    room = _room(places, targets) + 2 * _REACH
+    room = _room(places, targets) + 2 * _FURTHER
     if len(places) > _CROWD * room.prod():
         return _by_map(places, targets, np.array(scale))
     strides = np.array([room[1] * room[2], room[2], 1])
     occupied = np.zeros(int(room.prod()), bool)
-    occupied[(targets + _REACH) @ strides] = True
-    found = np.empty(len(places))
-    left, line = np.arange(len(places)), (places + _REACH) @ strides
-    for step, distance in zip(*_neighbours(scale), strict=True):
-        hit = occupied[line + step @ strides]
-        found[left[hit]] = distance
-        left, line = left[~hit], line[~hit]
-        if not len(left):
-            return found
+    occupied[(targets + _FURTHER) @ strides] = True
+    line = (places + _FURTHER) @ strides
+    found = _ring_by_ring(occupied, line, strides, scale)
+    left = np.flatnonzero(np.isnan(found))
+    if 0 < len(left) <= _LAST:
+        found[left] = _at_once(occupied, line[left], strides, scale)
+        left = left[np.isnan(found[left])]
+    if not len(left):
+        return found
     pairs = len(left) * len(targets)
     search = _by_map if pairs > _TREE_PAYS * len(occupied) else _by_tree if len(left) > _FEW else _one_by_one
     found[left] = search(places[left], targets, np.array(scale))
@@ -57,13 +59,46 @@ def _room(places: Places, targets: Places) -> NDArray[np.int64]:
     return np.array([max(places[:, axis].max(), targets[:, axis].max()) + 1 for axis in range(3)], np.int64)
 
 
-def _neighbours(scale: Sequence[float]) -> tuple[NDArray[np.int64], Distances]:
+def _ring_by_ring(
+    occupied: NDArray[np.bool_], line: NDArray[np.int64], strides: NDArray[np.int64], scale: Sequence[float]
+) -> Distances:
+    """Return the distance from each place on the line to the nearest occupied one within reach, else NaN.
+
+    Args:
+        occupied: the grid as one line, with room for every step around each place.
+        line: the places on it.
+        strides: the length on it of a step along (z, y, x).
+        scale: the same in mm.
+    """
+    found = np.full(len(line), np.nan)
+    left = np.arange(len(line))
+    steps, lengths = _neighbours(scale, _REACH)
+    rings, starts = np.unique(lengths, return_index=True)
+    for distance, ring in zip(rings, np.split(steps @ strides, starts[1:]), strict=True):
+        hit = occupied[line + ring[0]]
+        for offset in ring[1:]:
+            hit |= occupied[line + offset]
+        found[left[hit]] = distance
+        missed = np.flatnonzero(~hit)
+        left, line = left[missed], line[missed]
+    return found
+
+
+def _at_once(
+    occupied: NDArray[np.bool_], line: NDArray[np.int64], strides: NDArray[np.int64], scale: Sequence[float]
+) -> Distances:
+    """Return the same as `_ring_by_ring`, from further away, for few places: all steps in one array."""
+    steps, lengths = _neighbours(scale, _FURTHER)
+    hits = occupied[line[:, None] + steps @ strides]
+    return np.where(hits.any(axis=1), lengths[hits.argmax(axis=1)], np.nan)
+
+
+def _neighbours(scale: Sequence[float], reach: int) -> tuple[NDArray[np.int64], Distances]:
     """Return all steps on the grid shorter than the first one out of reach, nearest first: [n, 3], [n]."""
-    around = range(-_REACH, _REACH + 1)
-    steps = np.array(list(product(around, repeat=3)))
+    steps = np.indices((2 * reach + 1,) * 3).reshape(3, -1).T - reach
     lengths = _lengths(steps, np.array(scale))
-    order = np.argsort(lengths, kind="stable")
-    order = order[lengths[order] < (_REACH + 1) * min(scale)]
+    within = np.flatnonzero(lengths < (reach + 1) * min(scale))
+    order = within[np.argsort(lengths[within], kind="stable")]
     return steps[order], lengths[order]
 
 

@@ -119,8 +119,20 @@ def _patterns(padded: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def _sorted(distances: Distances, areas: Distances) -> tuple[Distances, Distances]:
-    order = np.argsort(distances, kind="stable")
+    order = _order(distances)
     return distances[order], areas[order]
+
+
+def _order(distances: Distances) -> NDArray[np.intp]:
+    """Return the stable order of distances, of which many are equal, as `np.argsort` does.
+
+    It is fastest on numbers of 16 bits, and on what is all but sorted: first by the distance rounded to a float of
+    16 bits, whose bits are in the order of the numbers, then by the distance itself.
+    """
+    with np.errstate(over="ignore"):
+        rounded = distances.astype(np.float16).view(np.uint16)
+    roughly = np.argsort(rounded, kind="stable")
+    return roughly[np.argsort(distances[roughly], kind="stable")]
 
 
 def _quantile(distances: Distances, areas: Distances, share: float) -> float:
