@@ -115,7 +115,7 @@ def _completed(image: Dataset, number: int, like: Volume, source: DicomSource) -
             setattr(image, keyword, None)
     if not image.get("SOPClassUID") and str(image.get("Modality")) in _CLASSES:
         image.SOPClassUID = _CLASSES[str(image.Modality)]
-    origin = source.series_uid or hashlib.sha256(like.array).hexdigest()
+    origin = source.series_uid or hashlib.sha256(like.array.tobytes()).hexdigest()
     for keyword, part in _UIDS.items():
         if not image.get(keyword):
             setattr(image, keyword, generate_uid(entropy_srcs=[origin, part.format(number)]))
