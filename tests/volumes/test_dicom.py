@@ -458,7 +458,7 @@ print((peak_bytes() - before) / volume.array.nbytes)
 """
 
 
-@pytest.mark.parametrize("kind", ["series", "zip", "nifti"])
+@pytest.mark.parametrize("kind", ["series", "zip", "int16.nii", "float32.nii.gz", "float64.nii", "float64.nii.gz"])
 def test_reading_takes_at_most_three_times_the_memory_of_the_volume(kind: str, tmp_path: Path) -> None:
     large = np.random.default_rng(0).integers(-1000, 1000, (60, 512, 512), dtype=np.int16)
     paths = []
@@ -469,9 +469,10 @@ def test_reading_takes_at_most_three_times_the_memory_of_the_volume(kind: str, t
                 for file in path.iterdir():
                     archive.write(file, file.name)
             path = tmp_path / f"{name}.zip"
-        if kind == "nifti":
-            nib.save(nib.Nifti1Image(array.T, np.diag([-1.0, -1, 2, 1])), tmp_path / f"{name}.nii")
-            path = tmp_path / f"{name}.nii"
+        if ".nii" in kind:
+            path = tmp_path / f"{name}.{kind}"
+            flat = array[: len(array) // 2].repeat(2, axis=0) // 64  # so that packing it takes no minute
+            nib.save(nib.Nifti1Image(flat.T.astype(kind.split(".")[0]), np.diag([-1.0, -1, 2, 1])), path)
         paths.append(str(path))
     done = subprocess.run([sys.executable, "-c", _PEAK, *paths], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 3

@@ -225,3 +225,30 @@ def test_any_header_reads_or_ends_in_one_line(
         return
     assert volume.array.dtype == np.int16
     assert np.isfinite(volume.affine).all()
+
+
+@pytest.mark.parametrize("ending", ["nii", "nii.gz"])
+def test_wide_numbers_are_read_slice_by_slice_to_the_same_values(tmp_path: Path, ending: str) -> None:
+    array = np.random.default_rng(3).integers(-1000, 2000, (7, 6, 5)).astype(np.float64)
+    path = tmp_path / f"wide.{ending}"
+    nib.save(nib.Nifti1Image(array + 0.25, np.diag([-1.0, -1, 2, 1])), path)
+    assert np.array_equal(read_volume(path).array, array.T)
+
+
+@pytest.mark.parametrize("ending", ["nii", "nii.gz"])
+def test_wide_numbers_cut_short_are_refused(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"wide.{ending}"
+    nib.save(nib.Nifti1Image(np.random.default_rng(3).random((30, 20, 10)), np.eye(4)), path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="truncated"):
+        read_volume(path)
+
+
+def test_a_wrong_checksum_of_wide_numbers_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "wide.nii.gz"
+    nib.save(nib.Nifti1Image(np.random.default_rng(3).random((30, 20, 10)), np.eye(4)), path)
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="corrupt"):
+        read_volume(path)

@@ -43,8 +43,7 @@ def inflate(compressed: bytes, size: int, path: Path) -> NDArray[np.uint8]:
     Raises:
         UserError: the data is truncated, corrupt, or far longer than `size`.
     """
-    if size > len(compressed) * _MOST_EXPANSION:
-        raise _truncated(path, size)
+    require_plausible(compressed, size, path)
     target = np.empty(size, np.uint8)
     done = 0
     for piece in _pieces(compressed, path):
@@ -56,6 +55,42 @@ def inflate(compressed: bytes, size: int, path: Path) -> NDArray[np.uint8]:
     if done < size:
         raise _truncated(path, size)
     return target
+
+
+def require_plausible(compressed: bytes, size: int, path: Path) -> None:
+    """Check that gzip data may hold `size` bytes at all, before room is made for them.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if size > len(compressed) * _MOST_EXPANSION:
+        raise _truncated(path, size)
+
+
+def inflate_parts(compressed: bytes, start: int, size: int, count: int, path: Path) -> Iterator[bytearray]:
+    """Yield `count` parts of `size` bytes each from `start` on; one part is in memory at a time.
+
+    Checksums are verified to the end before the last part is given.
+
+    Raises:
+        UserError: the data is truncated, corrupt, or far longer than that.
+    """
+    pieces, held, left = _pieces(compressed, path), bytearray(), start + size * count
+    for number in range(-1, count):  # first what lies before the parts
+        wanted = start if number < 0 else size
+        while len(held) < wanted or number == count - 1:
+            piece = next(pieces, None)
+            if piece is None:
+                break
+            left -= len(piece)
+            if left < -_MOST_PADDING:
+                raise UserError(f"{path}: holds more data than its header states; write the file again")
+            held += piece
+        if len(held) < wanted:
+            raise _truncated(path, start + size * count)
+        part, held = held[:wanted], held[wanted:]
+        if number >= 0:
+            yield part
 
 
 def _pieces(compressed: bytes, path: Path) -> Iterator[bytes]:

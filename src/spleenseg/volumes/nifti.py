@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import logging
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from spleenseg.volumes.volume import StoredGrid, Volume
 SUFFIXES = (".nii", ".nii.gz")
 _HEADERS = {348: Nifti1Header, 540: Nifti2Header}
 _LONGEST_HEADER = 540
+_WIDE = 4  # bytes a voxel beyond which a file is read slice by slice
 _MM_OF_UNIT = {1: 1000.0, 3: 0.001}  # metre and micrometre; all else, unknown included, is mm
 _NO_LOG = logging.Logger("nowhere", level=logging.CRITICAL + 1)
 
@@ -33,26 +36,38 @@ class StoredImage:
     """What a NIfTI file holds, as it is stored.
 
     Attributes:
-        values: [i, j, k], the file's own number type, before scaling.
+        values: [i, j, k], the file's own number type, before scaling; None of a wide type: see `slices`.
         slope: factor of every value.
         inter: what is added to every value after the factor.
         affine: float64 4x4, voxel (i, j, k, 1) to RAS mm.
+        shape: lengths of the stored axes.
+        slices: the stored slices `[:, :, k]` in turn, once; so a type wider than the volume to be made of it
+            is never in memory as a whole.
     """
 
-    values: NDArray[np.generic]
+    values: NDArray[np.generic] | None
     slope: float
     inter: float
     affine: NDArray[np.float64]
+    shape: tuple[int, int, int]
+    slices: Iterator[NDArray[np.generic]]
+
+    @classmethod
+    def of(cls, values: NDArray[np.generic], slope: float, inter: float, affine: NDArray[np.float64]) -> StoredImage:
+        """Describe an image that is in memory."""
+        i, j, k = values.shape
+        return cls(values, slope, inter, affine, (i, j, k), (values[:, :, place] for place in range(k)))
 
     @property
     def is_plain(self) -> bool:
         """Whether the values are integers that need no scaling."""
-        return self.slope == 1 and self.inter == 0 and self.values.dtype.kind in "iub"
+        return self.values is not None and self.slope == 1 and self.inter == 0 and self.values.dtype.kind in "iub"
 
-    def scaled(self, k: int) -> NDArray[np.float64]:
-        """Return the true values of the stored slice `[:, :, k]`."""
-        with np.errstate(over="ignore", invalid="ignore"):  # infinities are found and named by the caller
-            return self.values[:, :, k].astype(np.float64) * self.slope + self.inter
+    def scaled(self) -> Iterator[NDArray[np.float64]]:
+        """Yield the true values of the stored slices in turn."""
+        for plane in self.slices:
+            with np.errstate(over="ignore", invalid="ignore"):  # infinities are found and named by the caller
+                yield plane.astype(np.float64) * self.slope + self.inter
 
 
 def stem(path: Path) -> str:
@@ -91,27 +106,48 @@ def read_stored(path: Path) -> StoredImage:
     Raises:
         UserError: the file is missing, unreadable, truncated, corrupt, not NIfTI, or has no usable geometry.
     """
-    content = _content(path)
-    is_gzip = content[:2] == gzipped.MAGIC
-    head = gzipped.inflate_head(content, _LONGEST_HEADER, path) if is_gzip else content[:_LONGEST_HEADER]
-    header = _header(head, path)
+    head = _content(path, _LONGEST_HEADER)
+    is_gzip = head[:2] == gzipped.MAGIC
+    content = _content(path) if is_gzip else b""
+    header = _header(gzipped.inflate_head(content, _LONGEST_HEADER, path) if is_gzip else head, path)
     shape, dtype, offset = _layout(header, path)
     affine = _affine(header, path)
     slope, inter = _scaling(header, path)
-    size = offset + dtype.itemsize * shape[0] * shape[1] * shape[2]
+    plane = dtype.itemsize * shape[0] * shape[1]
+    size = offset + plane * shape[2]
     if is_gzip:
-        data = gzipped.inflate(content, size, path)
-    else:
-        data = np.frombuffer(content, np.uint8)
-        if len(data) < size:
-            raise UserError(f"{path}: truncated: {len(data)} of {size} bytes; copy or download the file again")
+        gzipped.require_plausible(content, size, path)
+    elif path.stat().st_size < size:
+        raise _truncated(path, path.stat().st_size, size)
+    if dtype.itemsize > _WIDE:
+        find = partial(gzipped.inflate_parts, content) if is_gzip else _parts
+        planes = (np.ndarray(shape[:2], dtype, part, order="F") for part in find(offset, plane, shape[2], path))
+        return StoredImage(None, slope, inter, affine, shape, planes)
+    data = gzipped.inflate(content, size, path) if is_gzip else np.frombuffer(_content(path), np.uint8)
     values: NDArray[np.generic] = np.ndarray(shape, dtype, data.data, offset, order="F")
-    return StoredImage(values, slope, inter, affine)
+    return StoredImage.of(values, slope, inter, affine)
 
 
-def _content(path: Path) -> bytes:
+def _parts(start: int, size: int, count: int, path: Path) -> Iterator[bytes]:
+    """Yield `count` parts of `size` bytes of a file from `start` on."""
+    with path.open("rb") as file:
+        file.seek(start)
+        for number in range(count):
+            part = file.read(size)
+            if len(part) < size:
+                raise _truncated(path, start + number * size + len(part), start + count * size)
+            yield part
+
+
+def _truncated(path: Path, found: int, size: int) -> UserError:
+    return UserError(f"{path}: truncated: {found} of {size} bytes; copy or download the file again")
+
+
+def _content(path: Path, first: int = -1) -> bytes:
+    """Return a file's bytes, or as many of the first as asked for."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(first)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except OSError as error:
@@ -184,12 +220,11 @@ def as_int16(image: StoredImage, path: Path) -> NDArray[np.int16]:
     Raises:
         UserError: a value is no number, or int16 cannot hold it.
     """
-    if image.is_plain:
+    if image.is_plain and image.values is not None:
         _require_int16(image.values, path)
         return image.values.astype(np.int16, copy=False)
-    result = np.empty(image.values.shape, np.int16, order="F")
-    for k in range(image.values.shape[2]):
-        values = image.scaled(k)
+    result = np.empty(image.shape, np.int16, order="F")
+    for k, values in enumerate(image.scaled()):
         if not np.isfinite(values).all():
             raise UserError(f"{path}: holds values that are no numbers (NaN or infinity); write it without them")
         rounded = np.rint(values)
@@ -212,9 +247,8 @@ def as_labels(image: StoredImage, path: Path) -> NDArray[np.uint8]:
     Raises:
         UserError: a value is not a whole number of 0..255.
     """
-    result = np.empty(image.values.shape, np.uint8, order="F")
-    for k in range(image.values.shape[2]):
-        values = image.values[:, :, k] if image.is_plain else image.scaled(k)
+    result = np.empty(image.shape, np.uint8, order="F")
+    for k, values in enumerate(image.slices if image.is_plain else image.scaled()):
         if not (np.isfinite(values) & (values == np.rint(values))).all():
             raise UserError(f"{path}: a label map holds whole numbers; this file holds others")
         if values.min() < 0 or values.max() > 255:

@@ -51,4 +51,4 @@ def labels(path: Path, like: Volume) -> NDArray[np.uint8]:
 
 def _image(path: Path) -> StoredImage:
     block = _READERS[path.suffix.lower()](path)
-    return StoredImage(block.values, 1.0, 0.0, block.affine)
+    return StoredImage.of(block.values, 1.0, 0.0, block.affine)
