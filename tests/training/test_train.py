@@ -120,7 +120,8 @@ def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(projec
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_stop_request_saves_within_the_epoch_and_resume_goes_on_there(project: Project) -> None:
+@pytest.mark.parametrize("left", [2, 0])
+def test_a_stop_request_saves_within_the_epoch_and_resume_goes_on_there(project: Project, left: int) -> None:
     config = project(extra='[dataset]\ncolor_order = "bgr"\n')
     many = ["train.steps_per_epoch=100000", "train.epochs=1"]
 
@@ -139,11 +140,13 @@ def test_a_stop_request_saves_within_the_epoch_and_resume_goes_on_there(project:
     remarks = Remarks()
     train(
         config,
-        overrides=["train.epochs=1", f"train.steps_per_epoch={state['step'] + 2}"],
+        overrides=["train.epochs=1", f"train.steps_per_epoch={state['step'] + left}"],
         resume=True,
         reporter=remarks,
     )
     assert f"continuing at epoch 1, step {state['step'] + 1}" in remarks.said
+    history = json.loads((config.parent / "history.json").read_text())
+    assert np.isfinite(history["loss"]).all()
 
 
 def test_an_earlier_run_is_moved_aside_and_foreign_files_stay(project: Project) -> None:

@@ -100,6 +100,10 @@ class Learner:
         """Start counting figures anew."""
         self.model.begin_epoch()
 
+    def figures(self) -> dict[str, float]:
+        """Return the figures since `begin_epoch`, also where a checkpoint brought them."""
+        return _floats({metric.name: metric.result() for metric in self._sums()})
+
     def variables(self) -> list[Any]:
         """Return every variable a checkpoint holds: weights, dropout seeds, optimiser slots, running sums.
 
@@ -108,9 +112,11 @@ class Learner:
         own = self.network.variables
         known = {id(variable) for variable in own}
         sides = [v for layer in self.model.layers for v in layer.variables if id(v) not in known]
-        loss = next(metric for metric in self.model.metrics if metric.name == "loss")
-        sums = [variable for metric in (loss, *self.metrics) for variable in metric.variables]
+        sums = [variable for metric in self._sums() for variable in metric.variables]
         return [*own, *sides, *self.model.optimizer.variables, *sums]
+
+    def _sums(self) -> tuple[Any, ...]:
+        return next(metric for metric in self.model.metrics if metric.name == "loss"), *self.metrics
 
     def _extended(self, targets: Tensor) -> Tensor:
         return with_distances(targets) if self.distant else targets

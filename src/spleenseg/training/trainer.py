@@ -95,7 +95,6 @@ class Trainer:
         self.on_epoch(self.state)
 
     def _train_steps(self, task: Task, request: StopRequest) -> dict[str, float]:
-        logs: dict[str, float] = {}
         every = self.config.train.checkpoint_every
         with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
             for batch in batches:
@@ -110,7 +109,7 @@ class Trainer:
                     raise KeyboardInterrupt
                 if every and self.state.step % every == 0:
                     self._save_last()
-        return logs
+        return self.learner.figures()
 
     def _validate(self) -> dict[str, float]:
         self.learner.begin_epoch()
