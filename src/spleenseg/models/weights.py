@@ -73,7 +73,7 @@ def _unpacked(path: Path, target: Path, limit: int) -> Path:
                 shutil.copyfileobj(source, sink)
     except KeyError as error:
         raise UserError(f"{path} holds no weights ({_MEMBER} is missing)") from error
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError) as error:
         raise UserError(f"{path} is damaged: {error}") from error
     return target
 

@@ -23,8 +23,7 @@ _OTHER_SUFFIXES = (
 _OTHER_KINDS = frozenset(_OTHER_SUFFIXES.split())
 _UNREADABLE = (
     OSError,
-    RuntimeError,  # encrypted
-    NotImplementedError,
+    RuntimeError,  # encrypted, or packed in a way zipfile does not know
     EOFError,
     ValueError,
     KeyError,
