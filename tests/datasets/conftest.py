@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,3 +117,38 @@ def _write_case(folder: Path, case: str, number: int, labels: dict[int, str]) ->
         (folder / kind).mkdir(parents=True, exist_ok=True)
         nib.save(nib.Nifti1Image(array, affine), folder / kind / f"{case}.nii.gz")
     return {"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"}
+
+
+_KILLED = """
+import os, signal, sys
+from spleenseg.datasets.prepare import prepare
+from spleenseg.progress import Silent
+
+class Killer(Silent):
+    done = 0
+    def task(self, title, total):
+        return self
+    def __enter__(self):
+        return self
+    def __exit__(self, *_):
+        pass
+    def advance(self, steps=1, note=""):
+        Killer.done += 1
+        if Killer.done == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+prepare(sys.argv[1], sys.argv[2], layout=sys.argv[3], threads=2, reporter=Killer())
+"""
+
+
+@pytest.fixture
+def prepare_until_killed() -> Callable[..., None]:
+    """Return `run(source, dataset, layout)`: a process that prepares and is killed at its second step."""
+    if os.name != "posix":
+        pytest.skip("no SIGKILL on this system")
+
+    def run(source: Path, dataset: Path, layout: str = "slices") -> None:
+        killed = subprocess.run([sys.executable, "-c", _KILLED, source, dataset, layout], check=False)
+        assert killed.returncode == -signal.SIGKILL
+
+    return run

@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -156,33 +153,11 @@ def test_resuming_with_another_request_says_what_differs(make_cohort, tmp_path: 
         prepare(make_cohort(4), dataset, seed=1, resume=True)
 
 
-KILLED = """
-import os, signal, sys
-from spleenseg.datasets.prepare import prepare
-from spleenseg.progress import Silent
-
-class Killer(Silent):
-    done = 0
-    def task(self, title, total):
-        return self
-    def __enter__(self):
-        return self
-    def __exit__(self, *_):
-        pass
-    def advance(self, steps=1, note=""):
-        Killer.done += 1
-        if Killer.done == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-prepare(sys.argv[1], sys.argv[2], threads=2, reporter=Killer())
-"""
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_a_killed_run_continues_without_doing_finished_cases_again(make_cohort, tmp_path: Path) -> None:
+def test_a_killed_run_continues_without_doing_finished_cases_again(
+    make_cohort, prepare_until_killed, tmp_path: Path
+) -> None:
     source, dataset = make_cohort(12), tmp_path / "dataset"
-    killed = subprocess.run([sys.executable, "-c", KILLED, source, dataset], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    prepare_until_killed(source, dataset)
     assert not (dataset / "manifest.json").exists()
     records = {path.stem: json.loads(path.read_text()) for path in (dataset / ".prepare/cases").glob("[!.]*.json")}
     assert 2 <= len(records) < 12

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -201,38 +197,16 @@ def test_a_case_is_hashed_once_and_its_content_counts(dataset: Path, make_config
     assert data_hash(files) != before
 
 
-KILLED = """
-import os, signal, sys
-from spleenseg.datasets.prepare import prepare
-from spleenseg.progress import Silent
-
-class Killer(Silent):
-    done = 0
-    def task(self, title, total):
-        return self
-    def __enter__(self):
-        return self
-    def __exit__(self, *_):
-        pass
-    def advance(self, steps=1, note=""):
-        Killer.done += 1
-        if Killer.done == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-prepare(sys.argv[1], sys.argv[2], layout=sys.argv[3], threads=2, reporter=Killer())
-"""
-
-
 def tree(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256(path) for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.skipif(os.name != "posix", reason="no SIGKILL on this system")
 @pytest.mark.parametrize(("layout", "name"), [("volumes", "data"), ("nnunet", "Dataset009_Spleen")])
-def test_a_killed_run_continues_to_what_one_run_makes(make_cohort, tmp_path: Path, layout: str, name: str) -> None:
+def test_a_killed_run_continues_to_what_one_run_makes(
+    make_cohort, prepare_until_killed, tmp_path: Path, layout: str, name: str
+) -> None:
     source, dataset = make_cohort(12), tmp_path / "killed" / name
-    killed = subprocess.run([sys.executable, "-c", KILLED, source, dataset, layout], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    prepare_until_killed(source, dataset, layout)
     assert not (dataset / "manifest.json").exists()
     done = [path.stem for path in (dataset / ".prepare/cases").glob("[!.]*.json")]
     assert 2 <= len(done) < 12
