@@ -213,3 +213,32 @@ def test_real_slices_come_out_the_same_with_any_threads(real_data: Path, policy:
 
     runs = [list(stream_of(policy, Files(4), threads=n, steps_per_epoch=3).epoch(0)) for n in (1, 4)]
     assert same(*runs)
+
+
+class _FewOrgans(MemorySlices):
+    """Slices of which only two show the organ."""
+
+    def labels(self, index: int, /) -> np.ndarray:
+        found = super().labels(index)
+        return found if index in (2, 5) else np.zeros_like(found)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_a_share_of_every_batch_is_drawn_from_slices_with_the_organ(share: float) -> None:
+    slices = _FewOrgans(40)
+    stream = stream_of(Unchanged(), slices, batch_size=4, steps_per_epoch=10, foreground=share)
+    shown = [[slices.labels(stream._source(0, step * 4 + k)).any() for k in range(4)] for step in range(10)]
+    assert all(sum(batch) >= 4 * share for batch in shown)
+    assert sum(map(sum, shown)) <= 40 * share + 2  # the rest comes from all slices, each once in 40
+    counts = Counter(stream._source(0, index) for index in range(40))
+    assert abs(counts[2] - counts[5]) <= 2
+
+
+def test_without_the_organ_anywhere_a_share_of_it_changes_nothing() -> None:
+    class Empty(MemorySlices):
+        def labels(self, index: int, /) -> np.ndarray:
+            return np.zeros_like(super().labels(index))
+
+    plain = stream_of(Unchanged(), Empty(7))
+    wanting = stream_of(Unchanged(), Empty(7), foreground=0.5)
+    assert [plain._source(1, i) for i in range(15)] == [wanting._source(1, i) for i in range(15)]

@@ -23,7 +23,7 @@ from spleenseg.augment.policies import Policy
 from spleenseg.augment.recycled import Recycled
 from spleenseg.augment.warp import SHORT_STEPS, Image, Mask
 
-_ORDER, _SAMPLE = 0, 1  # what a seed is used for
+_ORDER, _SAMPLE, _FOREGROUND = 0, 1, 2  # what a seed is used for
 _MOST_THREADS = 4
 _AHEAD = 2  # batches ready beyond those being made
 
@@ -83,6 +83,7 @@ class BatchStream:
         seed: int,
         target: Callable[[Mask], NDArray[np.float32]],
         threads: int | None = None,
+        foreground: float = 0.0,
     ) -> None:
         """Set up a stream; nothing is computed before `epoch` is iterated.
 
@@ -94,6 +95,8 @@ class BatchStream:
             seed: >= 0; everything random follows from it.
             target: turns labels uint8 [H, W] into what the loss compares with, float32 [H, W, K].
             threads: that augment at the same time; None: as many as there are cores, at most 4.
+            foreground: share of the samples, 0..1, spread evenly over the batches, that are made from slices whose
+                labels are not all 0, in passes of their own; without any such slice all are drawn alike.
 
         Raises:
             ValueError: no slices, or a count below 1.
@@ -103,6 +106,10 @@ class BatchStream:
         self.slices, self.policy, self.target = slices, policy, target
         self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
         self.threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
+        self._everything = np.arange(len(slices))
+        shows = (index for index in self._everything if foreground and slices.labels(int(index)).any())
+        self._organ = np.fromiter(shows, dtype=np.int64)
+        self._share = foreground if len(self._organ) else 0.0
         self._memory = Recycled()
 
     def epoch(self, epoch: int, first_step: int = 0) -> Generator[Batch, None, None]:
@@ -149,8 +156,15 @@ class BatchStream:
     def _source(self, epoch: int, index: int) -> int:
         """Return which slice a sample is made from."""
         position = epoch * self.steps_per_epoch * self.batch_size + index
-        turn, place = divmod(position, len(self.slices))
-        return int(self._generator(_ORDER, turn).permutation(len(self.slices))[place])
+        chosen = int(position * self._share)  # samples before this one that had to show the organ
+        if int((position + 1) * self._share) > chosen:
+            return self._in_passes(self._organ, chosen, _FOREGROUND)
+        return self._in_passes(self._everything, position - chosen, _ORDER)
+
+    def _in_passes(self, sources: NDArray[np.int64], position: int, use: int) -> int:
+        """Return what comes at a position of shuffled passes through `sources`."""
+        turn, place = divmod(position, len(sources))
+        return int(self._generator(use, turn).permutation(sources)[place])
 
     def _generator(self, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))

@@ -82,7 +82,13 @@ class ModelConfig(Section):
     clipvalue: Annotated[float | None, kinds.optional(kinds.positive())] = key(
         0.2, "Clip every element of the gradient to this size; None: no clipping."
     )
+    clipnorm: Annotated[float | None, kinds.optional(kinds.positive())] = key(
+        None, "Scale the whole gradient down to this norm; takes the place of `clipvalue`."
+    )
     optimizer: Annotated[str, kinds.one_of("Adam", "AdamW")] = key("Adam", "Optimiser.")
+    weight_decay: Annotated[float, kinds.number(0)] = key(
+        0.004, "Decay of the weights by AdamW, as a share of the learning rate; biases and normalisations are spared."
+    )
     loss: Annotated[str, kinds.text("bce_dice_loss")] = key("bce_dice_loss", "Loss, by its registered name.")
     batch_dice: Flag = key(
         True, "Count overlaps (Dice, IoU, Tversky, Lovasz) over the whole batch; False: image by image."

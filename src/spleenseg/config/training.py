@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from spleenseg.config import kinds
 from spleenseg.config.model import Anything, Names
-from spleenseg.config.section import Count, CountOrNone, Flag, Folder, FolderOrNone, Section, key
+from spleenseg.config.section import Count, CountOrNone, Flag, Folder, FolderOrNone, Section, Share, key
 
 _PREVIEW = "predictions are not drawn during training"
 
 
 def _half_patience(before: dict[str, int]) -> int:
     return max(1, before["patience"] // 2)
+
+
+def _warmup_steps(before: dict[str, Any]) -> int:
+    return round(float(before["warmup_epochs"]) * int(before["steps_per_epoch"]))
 
 
 class Split(Section):
@@ -48,6 +52,21 @@ class TrainConfig(Section):
     learning_rate_reducer: Flag = key(False, "Lower the learning rate when the validation loss stalls.")
     reducer_patience: Count = key(_half_patience, "Epochs it may stall; half of `patience` if not given.")
     reducer_factor: Annotated[float, kinds.positive(below=1)] = key(0.1, "Factor it is lowered by.")
+    schedule: Annotated[str, kinds.one_of("constant", "poly", "cosine")] = key(
+        "constant", "How the learning rate goes from step to step; poly and cosine end at 0 after `epochs` epochs."
+    )
+    warmup_epochs: Annotated[float, kinds.number(0)] = key(0.0, "Epochs over which the learning rate rises at first.")
+    warmup_steps: Annotated[int, kinds.whole(0)] = key(
+        _warmup_steps, "The same in steps, which wins; `warmup_epochs` if not given."
+    )
+    ema: Annotated[float, kinds.fraction_below_one()] = key(
+        0.0,
+        "Decay of a moving average of the weights; above 0 validation judges the average, and it is what is kept. "
+        "0.99 or 0.999 for long trainings.",
+    )
+    foreground: Share = key(
+        0.0, "Share of each batch that is drawn from slices with the organ; the rest is drawn from all slices."
+    )
     save_weights_only: Flag = key(False, "Keep the weights (.weights.h5) rather than the whole model (.keras).")
     best_model_file: Annotated[str | None, kinds.optional(kinds.file_name("best_model.weights.h5"))] = key(
         None, "Name of the best model's file; None: best_model.weights.h5 or best_model.keras."

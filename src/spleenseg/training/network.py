@@ -9,6 +9,7 @@ import keras
 
 from spleenseg.config import Config
 from spleenseg.models.build import build_model, logits_model, side_weights
+from spleenseg.training.ema import WeightAverage
 from spleenseg.training.keras_metrics import build_metrics
 from spleenseg.training.losses import Loss, build_loss
 from spleenseg.training.losses.boundary import with_distances
@@ -16,6 +17,7 @@ from spleenseg.training.precision import resolve_precision
 from spleenseg.training.registry import loss_name, metric_names
 
 Tensor = Any
+_NOT_DECAYED = ("bias", "gamma", "beta")  # there is nothing to be had from making these small
 
 
 class _EpochModel(keras.Model):  # type: ignore[misc]
@@ -76,12 +78,14 @@ class Learner:
             and metrics.
         metrics: those of the config, in its order.
         distant: whether the loss compares with distances as well.
+        average: the moving average of the network's weights, empty without `[train] ema`.
     """
 
     network: Any
     model: Any
     metrics: tuple[Any, ...]
     distant: bool
+    average: WeightAverage
 
     def train_on(self, images: Tensor, targets: Tensor) -> dict[str, float]:
         """Take a step; return the figures since `begin_epoch`.
@@ -96,6 +100,10 @@ class Learner:
         """Return the figures since `begin_epoch`, this batch among them; nothing is learnt."""
         return _floats(self.model.test_on_batch(images, self._extended(targets), return_dict=True))
 
+    def set_rate(self, rate: float) -> None:
+        """Take the steps to come at this learning rate."""
+        self.model.optimizer.learning_rate = rate
+
     def begin_epoch(self) -> None:
         """Start counting figures anew."""
         self.model.begin_epoch()
@@ -105,7 +113,8 @@ class Learner:
         return _floats({metric.name: metric.result() for metric in self._sums()})
 
     def variables(self) -> list[Any]:
-        """Return every variable a checkpoint holds: weights, dropout seeds, optimiser slots, running sums.
+        """Return every variable a checkpoint holds: weights, dropout seeds, optimiser slots, running sums, the
+        moving average.
 
         Side heads of deep supervision belong to the learner alone, and come after the network's own.
         """
@@ -113,7 +122,7 @@ class Learner:
         known = {id(variable) for variable in own}
         sides = [v for layer in self.model.layers for v in layer.variables if id(v) not in known]
         sums = [variable for metric in self._sums() for variable in metric.variables]
-        return [*own, *sides, *self.model.optimizer.variables, *sums]
+        return [*own, *sides, *self.model.optimizer.variables, *sums, *self.average.averages]
 
     def _sums(self) -> tuple[Any, ...]:
         return next(metric for metric in self.model.metrics if metric.name == "loss"), *self.metrics
@@ -137,14 +146,19 @@ def build(config: Config) -> Learner:
     model.learn_by(loss, side_weights(network), section.num_classes)
     model.compile(optimizer=_optimizer(config, precision), metrics=list(metrics), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
-    return Learner(network, model, tuple(metrics), loss_name(section.loss) == "boundary_loss")
+    average = WeightAverage(network.weights, config.train.ema)
+    return Learner(network, model, tuple(metrics), loss_name(section.loss) == "boundary_loss", average)
 
 
 def _optimizer(config: Config, precision: str) -> Any:
     """Return the optimiser; in float16 it scales the loss, or small gradients would vanish."""
-    makers = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
-    make = makers[config.model.optimizer.lower()]
-    optimizer = make(learning_rate=config.model.learning_rate, clipvalue=config.model.clipvalue)
+    section = config.model
+    clipping = {"clipvalue": section.clipvalue} if section.clipnorm is None else {"global_clipnorm": section.clipnorm}
+    if section.optimizer.lower() == "adamw":
+        optimizer = keras.optimizers.AdamW(section.learning_rate, weight_decay=section.weight_decay, **clipping)
+        optimizer.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
+    else:
+        optimizer = keras.optimizers.Adam(section.learning_rate, **clipping)
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer
 
 

@@ -136,6 +136,7 @@ def _feed(config: Config, splits: dict[str, SliceSet], reporter: Reporter) -> It
         config.train.seed,
         training_target(config),
         config.train.threads,
+        config.train.foreground,
     )
     debug = DebugSaver.from_config(config, reporter)
     try:

@@ -19,6 +19,7 @@ from spleenseg.training.checkpoint import load_checkpoint, save_checkpoint
 from spleenseg.training.history import write_history
 from spleenseg.training.interruption import StopRequest, stop_between_steps
 from spleenseg.training.network import Learner
+from spleenseg.training.schedule import Schedule
 from spleenseg.training.state import TrainState
 
 
@@ -54,6 +55,7 @@ class Trainer:
     ) -> None:
         self.config, self.run, self.learner = config, run, learner
         self.feed, self.on_epoch, self.reporter = feed, on_epoch, reporter
+        self.schedule = Schedule.of(config)
         self.state = TrainState(learning_rate=config.model.learning_rate)
 
     def resume(self) -> None:
@@ -83,7 +85,7 @@ class Trainer:
         if self.state.step == 0:
             self.learner.begin_epoch()
         logs = self._train_steps(task, request)
-        figures = {**logs, **self._validate(), "learning_rate": self.state.learning_rate}
+        figures = {**logs, **self._validate(), "learning_rate": self._rate()}
         figures["seconds"] = round(time.perf_counter() - started, 3)
         improved = self.state.finish_epoch(figures)
         if improved:
@@ -98,11 +100,14 @@ class Trainer:
         every = self.config.train.checkpoint_every
         with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
             for batch in batches:
+                if not self.schedule.steady:
+                    self.learner.set_rate(self._rate())
                 logs = self.learner.train_on(batch.images, batch.targets)
                 self._require_finite(logs["loss"], batch)
                 if self.feed.debug:
                     self.feed.debug.save(batch, self.state.epoch)
                 self.state.step += 1
+                self.learner.average.update(self.state.epoch * self.schedule.steps_per_epoch + self.state.step)
                 task.advance(note=f"epoch {self.state.epoch + 1}/{self.config.train.epochs}  {_brief(logs)}")
                 if request.requested:
                     self._save_last()
@@ -114,8 +119,9 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         self.learner.begin_epoch()
         logs: dict[str, float] = {}
-        for batch in self.feed.validation():
-            logs = self.learner.test_on(batch.images, batch.targets)
+        with self.learner.average.in_use():
+            for batch in self.feed.validation():
+                logs = self.learner.test_on(batch.images, batch.targets)
         return {f"val_{name}": value for name, value in logs.items()}
 
     def _require_finite(self, loss: float, batch: Batch) -> None:
@@ -132,11 +138,15 @@ class Trainer:
         if not settings.learning_rate_reducer:
             return
         if self.state.reduce_rate_on_plateau(settings.reducer_patience, settings.reducer_factor):
-            self.learner.model.optimizer.learning_rate = self.state.learning_rate
+            self.learner.set_rate(self.state.learning_rate)
             self.reporter.say(f"learning rate reduced to {self.state.learning_rate:g}")
 
+    def _rate(self) -> float:
+        """The rate in force: what reductions have left, by the schedule."""
+        return self.state.learning_rate * self.schedule.factor(self.state.epoch, self.state.step)
+
     def _save_best(self) -> None:
-        with atomic(self.run.best_weights) as temporary:
+        with atomic(self.run.best_weights) as temporary, self.learner.average.in_use():
             if self.config.train.save_weights_only:
                 self.learner.network.save_weights(temporary)
             else:
