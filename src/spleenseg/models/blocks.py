@@ -120,7 +120,7 @@ def convolution(x: Tensor, level: Level, config: ModelConfig, name: str) -> Tens
         kernel_initializer="he_normal",
         name=name,
     )(x)
-    return layers.BatchNormalization(name=f"{name}_norm")(x) if config.normalization else x
+    return normalised(x, name) if config.normalization else x
 
 
 def conv_norm_act(
