@@ -36,7 +36,18 @@ KNOBS: dict[str, object] = {
     "num_classes": 3,
 }
 _ELSEWHERE = {
-    *("generator", "learning_rate", "clipvalue", "optimizer", "loss", "batch_dice", "metrics", "show_summary"),
+    *(
+        "generator",
+        "learning_rate",
+        "clipvalue",
+        "clipnorm",
+        "weight_decay",
+        "optimizer",
+        "loss",
+        "batch_dice",
+        "metrics",
+        "show_summary",
+    ),
     *("evaluation", "pretrained", "init_from"),
 }
 NETWORK_KEYS = sorted(set(ModelConfig.model_fields) - _ELSEWHERE)

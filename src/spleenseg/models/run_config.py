@@ -16,7 +16,18 @@ from spleenseg.progress import Reporter
 Values = dict[str, dict[str, Any]]
 _NOT_THE_NETWORK = frozenset(
     {
-        *("generator", "learning_rate", "clipvalue", "optimizer", "loss", "batch_dice", "metrics", "show_summary"),
+        *(
+            "generator",
+            "learning_rate",
+            "clipvalue",
+            "clipnorm",
+            "weight_decay",
+            "optimizer",
+            "loss",
+            "batch_dice",
+            "metrics",
+            "show_summary",
+        ),
         *("evaluation", "pretrained", "init_from"),
     }
 )
