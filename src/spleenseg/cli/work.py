@@ -22,6 +22,9 @@ def train(
     resume: Resume = False,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random (default: the config's).")] = None,
     threads: Threads = None,
+    folds: Annotated[
+        str | None, typer.Option(metavar="all|K", help="Cross-validate: train all folds, or the one of this number.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the network a config describes; the best and the last state are kept."""
@@ -30,8 +33,23 @@ def train(
     reporter = terminal(quiet)
     given = {"train.seed": seed, "train.threads": threads}
     more = [f"{key}={value}" for key, value in given.items() if value is not None]
+    if folds is not None:
+        _train_folds(config, folds, [*(overrides or []), *more], resume, reporter)
+        return
     result = run(config, overrides=[*(overrides or []), *more], resume=resume, reporter=reporter)
     reporter.say(result.summary())
+
+
+def _train_folds(config: Path, which: str, overrides: list[str], resume: bool, reporter: Reporter) -> None:
+    from spleenseg.evaluation.folds import evaluate_folds
+    from spleenseg.training.folds import train_folds
+
+    done = train_folds(config, which, overrides=overrides, resume=resume, reporter=reporter)
+    if done.unfinished:
+        missing = ", ".join(map(str, done.unfinished))
+        reporter.say(f"folds to train before all cases can be evaluated: {missing}")
+        return
+    reporter.say(evaluate_folds(config, overrides=overrides, reporter=reporter).summary())
 
 
 def evaluate(
@@ -58,12 +76,22 @@ def evaluate(
     empty: Annotated[
         str, typer.Option(help="Dice where truth and prediction are both empty: defined (1), or nan (left out).")
     ] = "defined",
+    folds: Annotated[
+        bool, typer.Option("--folds", help="Evaluate the folds of train --folds, each on the cases it held out.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Evaluate the best weights per case, or two folders of label maps: tables and a report."""
     from spleenseg.evaluation.cases import parse_empty
 
     reporter, rule = terminal(quiet), parse_empty(empty)
+    if folds:
+        from spleenseg.evaluation.folds import evaluate_folds
+
+        if config is None or any(given is not None for given in (predictions, truth, section, threshold)):
+            raise UserError("--folds goes with CONFIG, without --section, --threshold, --predictions and --truth")
+        reporter.say(evaluate_folds(config, overrides=overrides or (), empty=rule, reporter=reporter).summary())
+        return
     if predictions is not None or truth is not None:
         result = _compared(config, predictions, truth, images, label, output, rule, reporter)
     else:

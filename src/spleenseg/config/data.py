@@ -42,6 +42,11 @@ class DatasetConfig(Section):
     cache_mb: Annotated[int | None, kinds.optional(kinds.whole(0, MOST))] = key(
         None, "Memory for the decoded slices of a section in MB; the rest is memory-mapped. None: a quarter of all."
     )
+    fold: Annotated[int | None, kinds.optional(kinds.whole(0, MOST))] = key(
+        None,
+        "Train on the cases of this fold (from 0) of the dataset's splits_final.json, validate on those it holds out; "
+        "None: on the folders' own.",
+    )
     image_normalize: Flag = key(False, "Divide images by 255.", unused="`[model] input_normalize` does it")
     image_format: Anything = key("rgb", "Colour format of the images.", unused=_ANY_FORMAT)
     mask_format: Annotated[str, kinds.one_of("gray", "grayscale", "rgb")] = key(

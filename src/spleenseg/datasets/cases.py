@@ -78,6 +78,11 @@ def split_slices(folder: Path) -> tuple[Manifest, tuple[SliceFile, ...]] | None:
     return manifest, tuple(file for case in cases for file in _slices(dataset, manifest, case))
 
 
+def case_slices(dataset: Path, manifest: Manifest, case: str) -> tuple[SliceFile, ...]:
+    """Return the slices of a case of a volume dataset, from the lowest up."""
+    return tuple(_slices(dataset, manifest, case))
+
+
 def is_prepared(file: SliceFile) -> bool:
     """Say whether a slice is part of a prepared case, not a picture of its own."""
     return file.image.suffix == SUFFIX

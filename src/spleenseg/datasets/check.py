@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spleenseg.config import Config
 from spleenseg.datasets.cases import SUFFIX, is_prepared, open_array, split_slices
 from spleenseg.datasets.decode import picture_size
-from spleenseg.datasets.folders import SliceFile, assign_patients, attach_masks, list_images
-from spleenseg.datasets.manifest import Expectation, Manifest, find_manifest
+from spleenseg.datasets.fold_files import fold_files
+from spleenseg.datasets.folders import SliceFile, assign_patients, attach_masks, list_images, split_folders
+from spleenseg.datasets.folds import fold
+from spleenseg.datasets.manifest import Expectation, Manifest, find_dataset, find_manifest
 from spleenseg.errors import UserError
 
 _INFER = ("infer", "tiledinfer")
@@ -47,6 +49,46 @@ def read_section(config: Config, section: str) -> Section:
         UserError: naming file, section and key: a folder is not given, missing or empty, an image or mask
             is alone, or the dataset's labels do not fit `[model] num_classes`.
     """
+    if config.dataset.fold is not None and section not in _INFER:
+        return _of_fold(config, section, config.dataset.fold)
+    return _read_folder(config, section)
+
+
+def _of_fold(config: Config, section: str, number: int) -> Section:
+    """Read the cases that a fold trains on or holds out; those of [test] must be other ones."""
+    with blaming(config, "dataset", "fold"):
+        root = dataset_of(config)
+        chosen = fold(root, number)
+    if section == "test":
+        section_files = _read_folder(config, section)
+        seen = sorted({file.case for file in section_files.files} & set(chosen.train))
+        if seen:
+            problem = f"is {number}, which trains on {seen[0]} of [test]; evaluate the fold with --section eval"
+            raise config.error("dataset", "fold", problem)
+        return section_files
+    own = _read_folder(config, "train")
+    with blaming(config, "dataset", "fold"):
+        masks = config.train.mask_datapath
+        files = fold_files(root, own.manifest, chosen, section == "train", masks.name if masks else "masks")
+    return replace(own, files=files)
+
+
+def dataset_of(config: Config) -> Path:
+    """Return the root of the dataset that the training folder of a config belongs to.
+
+    Raises:
+        UserError: no such folder, or it lies in no dataset that is divided into train, valid and test.
+    """
+    with blaming(config, "train", "image_datapath"):
+        images = _folder(config, "train", "image_datapath")
+        found = find_dataset(images)
+        root = found[0] if found else images.parent.parent
+        if found is None and not (images.name == "images" and root.is_dir() and split_folders(root)):
+            raise UserError(f"{images} is not DATASET/train/images; folds are made of a dataset of this form")
+    return root
+
+
+def _read_folder(config: Config, section: str) -> Section:
     prepared = None if section in _INFER else _prepared_slices(config, section)
     if prepared is not None:
         _require_fitting_classes(config, prepared[0])

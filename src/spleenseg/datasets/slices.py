@@ -97,10 +97,7 @@ class SliceSet:
 
     def native_image(self, index: int) -> Pixels:
         """Return slice `index` as people look at it, at the size of its file: uint8 grey [H, W] or RGB [H, W, 3]."""
-        file = self.files[index]
-        if is_prepared(file):
-            return apply_window(_as_shown(read_hu(file), self.expectation), self.expectation.window_hu)
-        return read_image(file.image)
+        return native_picture(self.files[index], self.expectation)
 
     def native_labels(self, index: int) -> Pixels:
         """Return the labels of slice `index` at the size of its file, uint8 [H, W]; not kept in memory."""
@@ -123,6 +120,13 @@ class SliceSet:
         for where, tell in ((Kept.ON_DISK, reporter.say), (Kept.NOWHERE, reporter.warn)):
             if where in kept:
                 tell(f"{kept.count(where)} of {len(self)} slices of [{name}] do not fit in memory: {where.value}")
+
+
+def native_picture(file: SliceFile, look: Expectation) -> Pixels:
+    """Return a slice as people look at it, at the size of its file; see `SliceSet.native_image`."""
+    if is_prepared(file):
+        return apply_window(_as_shown(read_hu(file), look), look.window_hu)
+    return read_image(file.image)
 
 
 def decode(file: SliceFile, config: Config, look: Expectation) -> Decoded:

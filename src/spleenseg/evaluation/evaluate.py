@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from spleenseg.config import Config, load_config
-from spleenseg.datasets.folders import SliceFile
-from spleenseg.datasets.manifest import Manifest
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
 from spleenseg.evaluation.calibrate import (
@@ -22,11 +17,11 @@ from spleenseg.evaluation.calibrate import (
     quality_findings,
     threshold_findings,
 )
-from spleenseg.evaluation.cases import Empty, case_rows, parse_empty, places_by_case, slice_rows, stack
+from spleenseg.evaluation.cases import Empty, case_rows, parse_empty, slice_rows
 from spleenseg.evaluation.outcome import Evaluation, LabelSummary
 from spleenseg.evaluation.provenance import of_run, remarks_on_run
 from spleenseg.evaluation.publish import Facts, publish
-from spleenseg.inference.labels import label_names
+from spleenseg.evaluation.slice_scans import SliceScans, names_of
 from spleenseg.models.run_folder import RunFolder, Trained, load_trained
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.training.preflight import check
@@ -116,7 +111,7 @@ class _Job:
             remarks=remarks_on_run(self.trained, slices, self.section),
             empty=empty,
         )
-        return publish(self.run_folder, by_case, by_slice, facts, _SliceScans(slices, found, names), self.reporter)
+        return publish(self.run_folder, by_case, by_slice, facts, SliceScans(slices, found, names), self.reporter)
 
     def _threshold(self, wanted: float | str | None) -> tuple[Calibration | None, float, str]:
         """Return what is known from valid, the threshold, and who chose it."""
@@ -134,7 +129,7 @@ class _Job:
         slices = SliceSet.from_config(self.trained.config, section, self.reporter)
         _warn_of_other_slices(self.trained, slices, section, self.reporter)
         found = predict_all(self.trained, slices, threshold, self.reporter)
-        return slices, found, _names(slices, self.trained.config.model.num_classes)
+        return slices, found, names_of(slices, self.trained.config.model.num_classes)
 
     def _fit_on_valid(self) -> Calibration:
         if self.section == _VALID:
@@ -146,43 +141,6 @@ class _Job:
         fitted = Calibration.fit(found, names, self.weights_sha256, self.trained.config.model.num_classes)
         fitted.write(self.run_folder.calibration)
         return fitted
-
-
-class _SliceScans:
-    """Masks and slices of a pass, put together on demand; see `gallery.Scans`."""
-
-    def __init__(self, slices: SliceSet, found: Pass, names: dict[str, int]) -> None:
-        self._files, self._found, self._names = slices.files, found, names
-        self._shown = slices.native_image
-        self._manifest: Manifest | None = slices.manifest
-        self._places = places_by_case(slices.files)
-
-    def masks(self, case: str, label: str) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        own, value = self._places[case], self._names[label]
-        truth, found = (
-            stack([part[place] for place in own]) == value for part in (self._found.truth, self._found.found)
-        )
-        return truth, found
-
-    def image(self, case: str, z: int) -> npt.NDArray[np.uint8]:
-        return self._shown(self._places[case][z])
-
-    def aspect(self, case: str) -> float:
-        record = self._manifest.cases.get(case) if self._manifest else None
-        return record.spacing[1] / record.spacing[0] if record else 1.0
-
-    def number(self, case: str, z: int) -> int:
-        index = self._file(case, z).index
-        return z if index is None else index
-
-    def _file(self, case: str, z: int) -> SliceFile:
-        return self._files[self._places[case][z]]
-
-
-def _names(slices: SliceSet, classes: int) -> dict[str, int]:
-    """Return label name -> value in a `SliceSet`, where an organ alone is always 1."""
-    names = label_names(slices.expectation.labels, classes)
-    return names if classes > 1 else dict.fromkeys(names, 1)
 
 
 def _warn_of_other_slices(trained: Trained, slices: SliceSet, section: str, reporter: Reporter) -> None:

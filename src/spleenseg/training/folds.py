@@ -1,0 +1,207 @@
+"""Cross-validation: one training a fold, each in its own run folder, through an executor that says where they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from spleenseg.config import Config, load_config
+from spleenseg.config.rewrite import rewritten
+from spleenseg.datasets.check import dataset_of
+from spleenseg.datasets.folds import FOLDS_NAME, read_folds, require_fitting
+from spleenseg.datasets.split import Fold
+from spleenseg.datasets.splitting import patients_of, split
+from spleenseg.errors import UserError
+from spleenseg.files import write_text
+from spleenseg.models.run_folder import RunFolder, RunManifest
+from spleenseg.progress import SILENT, Reporter
+from spleenseg.training.preflight import check
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """One training to be run, here or anywhere that sees the same files.
+
+    Attributes:
+        number: of the fold, from 0.
+        config: its own config file; it needs no other setting.
+        resume: whether an earlier run is to be continued.
+    """
+
+    number: int
+    config: Path
+    resume: bool
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that does the job on any machine that sees the same files."""
+        return ("spleenseg", "train", str(self.config), *(["--resume"] if self.resume else []))
+
+
+class Executor(Protocol):
+    """Runs the trainings of the folds."""
+
+    def run(self, jobs: Sequence[FoldJob], reporter: Reporter) -> None:
+        """Run every job; return when all are done, raise what the first failure raised."""
+
+
+class OneAfterAnother:
+    """The executor of a single machine: this process trains one fold after another."""
+
+    def run(self, jobs: Sequence[FoldJob], reporter: Reporter) -> None:
+        """See `Executor.run`."""
+        from spleenseg.training.train import train
+
+        for job in jobs:
+            reporter.say(f"fold {job.number}: {job.config.parent}")
+            result = train(job.config, resume=job.resume, reporter=reporter)
+            reporter.say(f"fold {job.number}: {result.summary()}")
+            _forget_networks()
+
+
+@dataclass(frozen=True)
+class FoldRuns:
+    """The folds of a run folder.
+
+    Attributes:
+        folds: all of them, by number.
+        runs: the run folder of each.
+        trained: the numbers of those trained just now.
+        skipped: the numbers of those that were finished before.
+    """
+
+    folds: tuple[Fold, ...]
+    runs: tuple[RunFolder, ...]
+    trained: tuple[int, ...]
+    skipped: tuple[int, ...]
+
+    @property
+    def unfinished(self) -> tuple[int, ...]:
+        """The numbers of the folds whose training has not ended."""
+        return tuple(number for number, run in enumerate(self.runs) if not is_finished(run))
+
+
+def train_folds(
+    config: Config | Path | str,
+    which: int | str = ALL,
+    *,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    executor: Executor | None = None,
+    reporter: Reporter = SILENT,
+) -> FoldRuns:
+    """Train a network for each fold, in `fold_0`, `fold_1`... beside the config, each with a config of its own.
+
+    The folds are those of the dataset's splits_final.json; where it has none, `split` makes them by the rule of the
+    published nnU-Net folds.
+
+    Args:
+        config: a config file, or one already loaded.
+        which: the number of one fold (from 0), or "all".
+        overrides: "section.key=value" settings over the file (not with a loaded config).
+        resume: leave finished folds as they are, continue the one that was interrupted, train the rest.
+        executor: where the trainings run; None: here, one after another.
+        reporter: shows progress.
+
+    Raises:
+        UserError: no dataset to divide, folds that do not fit it, no such fold, or what `train` raises.
+        KeyboardInterrupt: asked to stop; the state is saved and `resume` continues.
+    """
+    if not isinstance(config, Config):
+        config = load_config(config, overrides)
+    folds = _folds(config, reporter)
+    numbers = _numbers(which, len(folds))
+    check(_of_fold(config, numbers[0]))
+    runs = fold_runs(config, len(folds))
+    skipped = [number for number in numbers if resume and is_finished(runs[number])]
+    for number in skipped:
+        reporter.say(f"fold {number} is finished: {runs[number].root}")
+    todo = [number for number in numbers if number not in skipped]
+    jobs = [_job(config, number, runs[number], resume) for number in todo]
+    (executor or OneAfterAnother()).run(jobs, reporter)
+    return FoldRuns(folds, runs, tuple(todo), tuple(skipped))
+
+
+def fold_runs(config: Config, count: int) -> tuple[RunFolder, ...]:
+    """Return the run folders of `count` folds of a config."""
+    return tuple(RunFolder.of(_of_fold(config, number)) for number in range(count))
+
+
+def trained_folds(config: Config) -> tuple[tuple[Fold, ...], tuple[RunFolder, ...]]:
+    """Return the folds of a config and their run folders, all of them trained.
+
+    Raises:
+        UserError: the dataset has no folds, or one is not trained to its end.
+    """
+    path = dataset_of(config) / FOLDS_NAME
+    if not path.is_file():
+        raise UserError(
+            f"{path} does not exist; `spleenseg train {config.path} --folds all` makes and trains the folds"
+        )
+    folds = read_folds(path)
+    runs = fold_runs(config, len(folds))
+    missing = [str(number) for number, run in enumerate(runs) if not is_finished(run)]
+    if missing:
+        raise UserError(
+            f"fold {', '.join(missing)} of {len(folds)} is not trained to its end; "
+            f"run `spleenseg train {config.path} --folds all --resume`"
+        )
+    return folds, runs
+
+
+def is_finished(run: RunFolder) -> bool:
+    """Whether the training of a run folder ended by itself."""
+    return run.manifest.is_file() and RunManifest.read(run.manifest).finished is not None
+
+
+def _folds(config: Config, reporter: Reporter) -> tuple[Fold, ...]:
+    dataset = dataset_of(config)
+    path = dataset / FOLDS_NAME
+    if not path.is_file():
+        return split(dataset, threads=config.train.threads, reporter=reporter)
+    folds = read_folds(path)
+    require_fitting(folds, patients_of(dataset, config.train.threads, reporter), path)
+    return folds
+
+
+def _numbers(which: int | str, count: int) -> range:
+    if which == ALL:
+        return range(count)
+    text = str(which)
+    if not text.isdecimal() or int(text) >= count:
+        raise UserError(f"--folds {which}: give all, or a number from 0 to {count - 1}")
+    return range(int(text), int(text) + 1)
+
+
+def _job(config: Config, number: int, run: RunFolder, resume: bool) -> FoldJob:
+    path = run.root / run.config_name
+    write_text(path, _text(config, number))
+    return FoldJob(number, path, resume and run.last_state.is_file())
+
+
+def _of_fold(config: Config, number: int) -> Config:
+    """Return the config of a fold as it will lie in its folder."""
+    from spleenseg.config import parse_config
+
+    return parse_config(_text(config, number), _path(config, number))
+
+
+def _path(config: Config, number: int) -> Path:
+    return config.folder / f"fold_{number}" / config.path.name
+
+
+def _text(config: Config, number: int) -> str:
+    changes = {("dataset", "fold"): number, ("model", "evaluation"): "eval"}
+    head = f"; Fold {number} of ../{config.path.name}, written by spleenseg train --folds: change that one instead.\n"
+    return head + rewritten(config, _path(config, number).parent, changes)
+
+
+def _forget_networks() -> None:
+    """Free what the backend keeps of the networks of a fold that is done."""
+    import keras
+
+    keras.utils.clear_session()
