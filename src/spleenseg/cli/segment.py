@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from spleenseg.cli.options import Engine, Precision, Quiet, Resume, Threads, terminal
+from spleenseg.cli.startup import load_nibabel_alone
 from spleenseg.errors import ExitCode
 
 
@@ -37,6 +38,7 @@ def segment(
     quiet: Quiet = False,
 ) -> None:
     """Segment CT volumes in their own geometry: label map, overlay, volumes.csv."""
+    load_nibabel_alone()
     from spleenseg.inference.segment import Reading
     from spleenseg.inference.segment import segment as run
 
