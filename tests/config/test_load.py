@@ -158,11 +158,16 @@ def test_unknown_keys_are_one_warning_each_and_errors_when_strict(load: Load) ->
 
 
 def test_keys_set_without_effect_are_one_warning_for_a_reason(load: Load) -> None:
-    lines = ("[train]", "epoch_change_infer = True", "dataset_splitter = True", "num_infer_images = 6")
+    lines = (
+        "[train]",
+        "epoch_change_tiledinfer = True",
+        "dataset_splitter = True",
+        "epoch_change_tiledinfer_dir = 'x'",
+    )
     drawings, splitter = load(*lines).warnings
-    assert "[train] epoch_change_infer, num_infer_images (line 9): accepted without effect" in drawings
+    assert "[train] epoch_change_tiledinfer, epoch_change_tiledinfer_dir (line 9): accepted without effect" in drawings
     assert "[train] dataset_splitter (line 10): accepted without effect" in splitter
-    assert load("[train]", "num_infer_images = 1").warnings == ()
+    assert load("[train]", "epoch_change_tiledinfer = False").warnings == ()
     (other_model,) = load("depth = 6").warnings
     assert "[model] depth (line 8): accepted without effect: read by SwinUNet only" in other_model
 

@@ -8,7 +8,7 @@ from spleenseg.config import kinds
 from spleenseg.config.model import Anything, Names
 from spleenseg.config.section import Count, CountOrNone, Flag, Folder, FolderOrNone, Section, Share, key
 
-_PREVIEW = "predictions are not drawn during training"
+_PREVIEW = "`epoch_change_infer` draws whole slices, also large ones"
 
 
 def _half_patience(before: dict[str, int]) -> int:
@@ -79,6 +79,13 @@ class TrainConfig(Section):
     )
     threads: CountOrNone = key(None, "Threads that prepare batches; None: one per core.")
 
+    epoch_change_infer: Flag = key(False, "Draw predictions of validation slices while training, the worst among them.")
+    epoch_change_every: Count = key(1, "Epochs from one such drawing to the next.")
+    epoch_change_infer_dir: Folder = key("./eval/epochs", "Folder of those drawings.")
+    num_infer_images: Count = key(1, "How many slices each drawing shows beside the worst; the same in every epoch.")
+    tensorboard: Flag = key(False, "Log each epoch to eval/tensorboard (extra: tensorboard).")
+    mlflow: Flag = key(False, "Log each epoch to mlruns in the run folder, nowhere else (extra: mlflow).")
+
     create_backup: Flag = key(
         False, "Keep the earlier run.", unused="an earlier run in the folder is always moved aside, never deleted"
     )
@@ -89,10 +96,7 @@ class TrainConfig(Section):
     seedreset_callback: Flag = key(
         False, "Reset the seed each epoch.", unused="every sample follows from seed, epoch and index"
     )
-    epoch_change_infer: Flag = key(False, "Draw predictions after each epoch.", unused=_PREVIEW)
-    epoch_change_infer_dir: Folder = key("./epoch_change_infer", "Folder of those drawings.", unused=_PREVIEW)
     epoch_change_tiledinfer: Flag = key(False, "Draw tiled predictions after each epoch.", unused=_PREVIEW)
     epoch_change_tiledinfer_dir: Folder = key("./epoch_change_tiledinfer", "Folder of those drawings.", unused=_PREVIEW)
-    num_infer_images: Count = key(1, "How many images to draw.", unused=_PREVIEW)
     save_model_file: Anything = key(None, "File of the model.", unused="`best_model_file` is the key that is read")
     show_history: Anything = key(None, "Print the history.", unused="every epoch is shown and kept in history.json")

@@ -17,7 +17,7 @@ def set_earlier_run_aside(run: RunFolder) -> Path | None:
     Raises:
         UserError: a file cannot be moved (in use, no permission).
     """
-    found = [path for path in run.products() if path.exists()]
+    found = [path for path in (*run.products(), *_of_watching(run)) if path.exists()]
     if not found:
         return None
     aside = _free_name(run.models_dir)
@@ -29,6 +29,11 @@ def set_earlier_run_aside(run: RunFolder) -> Path | None:
         except OSError as error:
             raise UserError(f"cannot move {path} aside: {error.strerror or error}") from error
     return aside
+
+
+def _of_watching(run: RunFolder) -> list[Path]:
+    """The pictures and logs of single epochs, where they lie by default."""
+    return [*sorted((run.eval_dir / "epochs").glob("epoch_[0-9]*.png")), run.eval_dir / "tensorboard"]
 
 
 def _free_name(models_dir: Path) -> Path:

@@ -23,6 +23,7 @@ from spleenseg.models.run_folder import RunFolder
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.training.earlier import set_earlier_run_aside
 from spleenseg.training.feed import training_target, validation_batches
+from spleenseg.training.loggers import check_loggers
 from spleenseg.training.preflight import check
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def train(
     for line in config.warnings:
         reporter.warn(line)
     check(config)
+    check_loggers(config)
     for line in quick_check(config):
         reporter.warn(line)
     run = RunFolder.of(config)
@@ -101,6 +103,7 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     load_backend()
     from spleenseg.training.initial import recorded_initial, set_initial
     from spleenseg.training.network import build
+    from spleenseg.training.observers import observers
     from spleenseg.training.record import RunRecord
     from spleenseg.training.trainer import Trainer
 
@@ -110,8 +113,9 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     initial = recorded_initial(run) if resume else set_initial(learner.network, config, reporter)
     record = RunRecord.start(config, run, splits, learner.network, initial)
     _warn_of_overlap(record.manifest.patient_overlap, reporter)
-    with _feed(config, splits, reporter) as feed:
-        trainer = Trainer(config, run, learner, feed, record.update, reporter)
+    watched = observers(config, run, learner, splits["valid"], record.update)
+    with _feed(config, splits, reporter) as feed, watched as on_epoch:
+        trainer = Trainer(config, run, learner, feed, on_epoch, reporter)
         if resume:
             trainer.resume()
         else:
