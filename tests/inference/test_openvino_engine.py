@@ -54,8 +54,12 @@ def test_fast_is_asked_for_and_is_another_setting_or_refused_where_the_processor
 
 
 def test_fast_is_refused_where_it_would_do_nothing(run):
-    with pytest.raises(UserError, match="openvino"):
-        load_predictor(run, precision="fast")
+    with pytest.raises(UserError, match="engine openvino, not by onnx"):
+        load_predictor(run, engine="onnx", precision="fast")
+    with pytest.raises(UserError, match="int8"):
+        load_predictor(run, precision="int8")
+    with pytest.raises(UserError, match="computes in float32"):
+        load_predictor(run / "model.onnx", precision="int8")
     with pytest.raises(UserError, match="no precision 'quick'"):
         load_predictor(run, precision="quick")
 

@@ -22,7 +22,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings and errors o
 Engine = Annotated[
     str | None, typer.Option(help="keras, onnx or openvino (default: onnx for an exported model, else keras).")
 ]
-Precision = Annotated[str, typer.Option(help="exact, or fast (bfloat16; with --engine openvino).")]
+Precision = Annotated[str, typer.Option(help="exact, fast (bfloat16, by OpenVINO) or int8 (of export --int8).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

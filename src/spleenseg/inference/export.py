@@ -1,22 +1,27 @@
-"""`export`: a trained network with everything around it as one ONNX file that takes HU."""
+"""`export`: a trained network with everything around it as one file that takes HU."""
 
 from __future__ import annotations
 
-import logging
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spleenseg.errors import UserError
-from spleenseg.files import atomic
+from spleenseg.inference.exported_formats import (
+    LITERT,
+    ONNX,
+    OPENVINO,
+    SUFFIXES,
+    free_path,
+    require_format,
+    write_litert,
+    write_onnx,
+    write_openvino,
+)
 from spleenseg.inference.labels import HALF
 from spleenseg.inference.model_card import LICENCE, ModelCard
 from spleenseg.progress import SILENT, Reporter
@@ -28,8 +33,9 @@ if TYPE_CHECKING:
 
 PARITY = 1e-4
 """How far probabilities of the exported network may lie from those of Keras."""
+INT8_LIMIT = 0.002
+"""How far the mean Dice of an int8 network on valid may lie from that of float32."""
 
-_NEEDED = ("onnx", "tf2onnx")
 _LARGEST = 2**31 - 1  # bytes; what one Protocol Buffers message can hold
 
 
@@ -41,140 +47,162 @@ class ExportSummary:
         path: the model file.
         card: its metadata.
         megabytes: its size, in 10^6 bytes.
-        difference: the largest between its probabilities and those of Keras, on a picture of noise.
+        difference: the largest between the probabilities of its float32 network and those of Keras, on a picture
+            of noise; None where no ONNX network was made.
     """
 
     path: Path
     card: ModelCard
     megabytes: float
-    difference: float
+    difference: float | None
 
     def summary(self) -> str:
         """Say in one line what was written and that it does the same."""
-        facts = f"{self.card.model}, {self.megabytes:.1f} MB; differs from Keras by at most {self.difference:.0e}"
-        return f"{self.path}: {facts}"
+        facts = f"{self.card.model}, {self.megabytes:.1f} MB, threshold {self.card.threshold:g}"
+        if self.card.precision == "int8":
+            return f"{self.path}: {facts}, int8: {self.card.cost('int8')}"
+        same = "" if self.difference is None else f"; differs from Keras by at most {self.difference:.0e}"
+        fast = f"; --precision fast: {self.card.cost('fast')}" if self.card.dice_on_valid_fast else ""
+        return f"{self.path}: {facts}{same}{fast}"
 
 
 def export(
     run: Path | str,
     output: Path | str | None = None,
     *,
-    threshold: float = HALF,
+    threshold: float | None = None,
+    int8: bool = False,
+    format: str = ONNX,
     licence: str = LICENCE,
     reporter: Reporter = SILENT,
 ) -> ExportSummary:
-    """Write the best network of a run as one ONNX file: HU in, probabilities and labels out.
+    """Write the best network of a run as one file: HU in, probabilities and labels out.
 
     Args:
         run: the run folder.
-        output: the file; None: `model.onnx` in the run folder, where `segment` and `infer` find it. Never
-            overwritten.
+        output: the file; None: `model.onnx` or `model.int8.onnx` in the run folder, where `segment` and `infer`
+            find it, or `model.xml` and `model.tflite`. Never overwritten.
         threshold: probability from which the output `label` is the organ; several labels take the likeliest.
+            None: the one that `evaluate` fitted on valid with these weights (calibration.json), else 0.5.
+        int8: compute in int8, calibrated on training slices.
+        format: "onnx"; "openvino": IR; or "litert": the network alone, its card beside it.
         licence: under which the weights may be used, in words.
-        reporter: is warned where the run's files do not fit together.
+        reporter: is told where the threshold comes from and what could not be measured.
 
     Raises:
-        UserError: the file exists, no trained network in `run`, a package is missing, or the network has an
-            operation that ONNX lacks.
+        UserError: the file exists, no trained network in `run`, a package is missing, the network has an
+            operation that ONNX lacks, or int8 changes the mean Dice on valid by more than `INT8_LIMIT`.
     """
     run = Path(run)
-    path = _free(Path(output) if output is not None else run / "model.onnx")
-    _require_packages()
+    require_format(format, int8)
+    name = f"model{'.int8' if int8 else ''}{SUFFIXES[format]}"
+    path = free_path(Path(output) if output is not None else run / name, format)
     from spleenseg.inference.loading import load_run
 
-    trained = load_run(run, threshold, reporter)
+    trained = load_run(run, HALF if threshold is None else threshold, reporter)
+    threshold = _calibrated(run, trained, reporter) if threshold is None else threshold
     card = ModelCard.of(trained.config, trained.manifest, version("spleenseg"), threshold, licence)
+    if format == LITERT:
+        _probed(trained.model, card)
+        return ExportSummary(path, card, write_litert(trained.model, path, card) / 1e6, None)
     with reporter.task("exporting", None):
-        model, difference = _exported(trained, card)
-    content = model.SerializeToString(deterministic=True)
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
-    return ExportSummary(path, card, len(content) / 1e6, difference)
+        network, difference = _converted(trained.model, card)
+    if int8:
+        network, card = _in_int8(network, card, trained, reporter)
+    else:
+        card = _with_fast(network, card, trained, reporter)
+    model = _completed(network, card)
+    size = write_openvino(model, path, card) if format == OPENVINO else write_onnx(model, path)
+    return ExportSummary(path, card, size / 1e6, difference)
 
 
-def _exported(trained: Trained, card: ModelCard) -> tuple[ModelProto, float]:
+def _calibrated(run: Path, trained: Trained, reporter: Reporter) -> float:
+    """Return the threshold that was fitted on valid with these weights, else 0.5."""
+    from spleenseg.models.run_folder import RunFolder
+
+    path, weights = RunFolder.at(run).calibration, trained.manifest.weights
+    if not path.is_file() or trained.config.model.num_classes > 1:
+        return HALF
+    try:
+        facts = json.loads(path.read_bytes())
+        fitted = facts["threshold"]["value"] if facts["threshold"] else HALF
+        if weights is None or facts["weights_sha256"] != weights.sha256 or not 0 < fitted <= 1:
+            return HALF
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path} is damaged; remove it and run `spleenseg evaluate --section eval`") from error
+    reporter.say(f"threshold {fitted:g}, the best on valid by {path}; --threshold sets another")
+    return float(fitted)
+
+
+def _probed(model: Any, card: ModelCard) -> tuple[Any, Any]:
+    """Return a picture of noise and what Keras answers, float32 [2, H, W, C] and [2, H, W, K]."""
+    probe = np.random.default_rng(0).integers(0, 256, (2, *card.size, card.image_channels)).astype(np.float32)
+    return probe, np.asarray(model.predict_on_batch(probe))
+
+
+def _converted(model: Any, card: ModelCard) -> tuple[ModelProto, float]:
+    """Return the network alone as ONNX, and how far it lies from Keras."""
+    from spleenseg.inference.onnx_network import network_of
+    from spleenseg.inference.valid_dice import onnx_runtime
+
+    probe, wanted = _probed(model, card)
+    network = network_of(model, card.model)
+    if network.ByteSize() > _LARGEST:
+        raise UserError(f"{card.model} takes {network.ByteSize() / 1e9:.1f} GB, more than the 2 GB one ONNX file holds")
+    difference = float(np.abs(onnx_runtime(network)(probe) - wanted).max())
+    if difference > PARITY:
+        raise UserError(f"{card.model} differs from Keras by {difference:.1e} once exported: please report it")
+    return network, difference
+
+
+def _completed(network: ModelProto, card: ModelCard) -> ModelProto:
     import onnx
 
     from spleenseg.inference.onnx_graph import complete
 
-    probe = np.random.default_rng(0).integers(0, 256, (2, *card.size, card.image_channels)).astype(np.float32)
-    wanted = np.asarray(trained.model.predict_on_batch(probe))
-    network = _network(trained.model, card)
-    if network.ByteSize() > _LARGEST:
-        raise UserError(f"{card.model} takes {network.ByteSize() / 1e9:.1f} GB, more than the 2 GB one ONNX file holds")
-    difference = float(np.abs(_run(network, probe) - wanted).max())
-    if difference > PARITY:
-        raise UserError(f"{card.model} differs from Keras by {difference:.1e} once exported: please report it")
     model = complete(network, card)
     onnx.checker.check_model(model)
-    return model, difference
+    return model
 
 
-def _network(model: Any, card: ModelCard) -> ModelProto:
-    """Convert the network alone, float32 [N, H, W, C] -> float32 [N, H, W, K]."""
-    import onnx
+def _in_int8(
+    network: ModelProto, card: ModelCard, trained: Trained, reporter: Reporter
+) -> tuple[ModelProto, ModelCard]:
+    """Return the network in int8, and the card that says what it costs: the larger of what the two engines show."""
+    from spleenseg.datasets.slices import SliceSet
+    from spleenseg.inference.quantise import calibration_images, quantised
+    from spleenseg.inference.valid_dice import mean_dice, onnx_runtime, openvino
 
-    from spleenseg.inference.onnx_nodes import OPSET
-
-    with tempfile.TemporaryDirectory(prefix="spleenseg-") as folder, _quiet():
-        path = Path(folder) / "network.onnx"
-        model.export(path, format="onnx", verbose=False, opset_version=OPSET)
-        network = onnx.load(path)
-    _spell_out(network)
-    kinds = {node.op_type for node in network.graph.node}
-    unknown = {kind for kind in kinds if not onnx.defs.has(kind, max_inclusive_version=OPSET)}
-    if unknown:
-        raise UserError(f"{card.model} uses {', '.join(sorted(unknown))}, which ONNX export does not know")
-    return network
-
-
-def _spell_out(network: ModelProto) -> None:
-    """Replace Erfc, which ONNX lacks, by 1 - Erf: GELU is made of it."""
-    from onnx import helper, numpy_helper
-
-    one = numpy_helper.from_array(np.array(1, np.float32), "spleenseg_one")
-    nodes = []
-    for node in network.graph.node:
-        if node.op_type != "Erfc":
-            nodes.append(node)
-            continue
-        erf = node.output[0] + "_erf"
-        nodes.append(helper.make_node("Erf", node.input, [erf], name=erf))
-        nodes.append(helper.make_node("Sub", [one.name, erf], node.output, name=node.name))
-    if len(nodes) > len(network.graph.node):
-        network.graph.initializer.append(one)
-    del network.graph.node[:]
-    network.graph.node.extend(nodes)
+    valid = SliceSet.from_config(trained.config, "eval", reporter)
+    slices = SliceSet.from_config(trained.config, "train", reporter)
+    with reporter.task("quantising", None):
+        small = quantised(network, calibration_images(slices))
+    networks = {"float32": onnx_runtime(network), "onnx": onnx_runtime(small)}
+    if (other := openvino(small, "exact")) is not None:
+        networks["openvino"] = other
+    found = mean_dice(valid, networks, card.threshold, reporter)
+    exact = found.pop("float32")
+    worst = max(found.values(), key=lambda value: abs(value - exact))
+    if abs(worst - exact) > INT8_LIMIT:
+        raise UserError(
+            f"int8 changes the mean Dice on valid from {exact:.4f} to {worst:.4f}, by more than {INT8_LIMIT}: "
+            "not exported; use --precision fast or exact"
+        )
+    return small, card.model_copy(update={"precision": "int8", "dice_on_valid": (exact, worst)})
 
 
-def _run(network: ModelProto, images: Any) -> Any:
-    import onnxruntime
+def _with_fast(network: ModelProto, card: ModelCard, trained: Trained, reporter: Reporter) -> ModelCard:
+    """Record what `--precision fast` costs on valid, where it can be measured here."""
+    from spleenseg.datasets.slices import SliceSet
+    from spleenseg.inference.valid_dice import mean_dice, onnx_runtime, openvino
 
-    session = onnxruntime.InferenceSession(network.SerializeToString(), providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: images})[0]
-
-
-def _free(path: Path) -> Path:
-    if path.suffix != ".onnx":
-        raise UserError(f"{path}: an exported model is a file NAME.onnx")
-    if path.exists():
-        raise UserError(f"{path} exists; give another name, or move it away")
-    return path
-
-
-def _require_packages() -> None:
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise UserError(f"export needs {' and '.join(missing)}: pip install 'spleenseg[export]'")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the remarks of the converter and of TensorFlow from the terminal: what matters is checked afterwards."""
-    logging.disable(logging.ERROR)
+    fast = openvino(network, "fast")
+    if fast is None:
+        return card
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
+        valid = SliceSet.from_config(trained.config, "eval", reporter)
+        found = mean_dice(valid, {"exact": onnx_runtime(network), "fast": fast}, card.threshold, reporter)
+    except UserError as error:
+        reporter.say(f"what --precision fast costs is not measured: {error}")
+        return card
+    return card.model_copy(update={"dice_on_valid_fast": (found["exact"], found["fast"])})

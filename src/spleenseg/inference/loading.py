@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 
 EXPORTED_NAME = "model.onnx"
 """Where a run folder keeps its exported model."""
+INT8_NAME = "model.int8.onnx"
+"""Where it keeps the one that computes in int8."""
 
 ENGINES = ("keras", "onnx", "openvino")
-EXACT, FAST = "exact", "fast"
-PRECISIONS = (EXACT, FAST)
+EXACT, FAST, INT8 = "exact", "fast", "int8"
+PRECISIONS = (EXACT, FAST, INT8)
 SUFFIX = ".onnx"
+_CHANGED = {FAST: "precision fast computes in bfloat16", INT8: "precision int8 computes in whole numbers of 8 bits"}
 
 
 def load_predictor(
@@ -43,12 +47,13 @@ def load_predictor(
     Args:
         model: an `.onnx` file of `export`, a run folder, or a config whose folder is one.
         engine: one of `ENGINES`. None: "onnx" for an exported model, also for the `model.onnx` of a run folder
-            if it was made from the run's weights; else "keras".
-        precision: "exact" (float32), or with the engine "openvino" "fast": bfloat16, which changes some voxels.
+            if it was made from the run's weights; else "keras". For other precisions than "exact" the fastest.
+        precision: "exact" (float32); "fast": bfloat16, by OpenVINO; "int8": the model of `export --int8`. The last
+            two change some voxels.
         batch_size: pictures or slices predicted at once.
         threshold: see `labels_of`; None: that of the exported model, else 0.5.
         threads: for exported models; None: all cores.
-        reporter: is warned where the files of a run do not fit together, and of what "fast" costs.
+        reporter: is warned where the files of a run do not fit together, and of what "fast" and "int8" cost.
 
     Raises:
         UserError: no model there, one that records nothing or what this version cannot honour, an engine that
@@ -57,11 +62,14 @@ def load_predictor(
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, is {batch_size}")
     _require_known(engine, precision)
-    file = _exported(model, engine, reporter)
+    engine = engine or _fastest(precision)
+    file = _exported(model, engine, precision, reporter)
     if file is None:
         return _of_run(model, batch_size, HALF if threshold is None else threshold, reporter)
-    if precision == FAST:
-        reporter.warn("precision fast computes in bfloat16: some voxels differ from precision exact")
+    if file.card.precision == INT8:
+        precision, engine = INT8, engine or _fastest(INT8)
+    if precision != EXACT:
+        reporter.warn(f"{_CHANGED[precision]}: some voxels differ from float32; {file.card.cost(precision)}")
     return _of_file(file, engine or "onnx", precision, batch_size, threshold, threads)
 
 
@@ -85,23 +93,34 @@ def _require_known(engine: str | None, precision: str) -> None:
         raise UserError(f"no engine '{engine}'{did_you_mean(engine, ENGINES)}; there are {', '.join(ENGINES)}")
     if precision not in PRECISIONS:
         raise UserError(f"no precision '{precision}'; there are {', '.join(PRECISIONS)}")
-    if precision == FAST and engine != "openvino":
-        raise UserError("precision fast needs --engine openvino: the other engines compute in float32 only")
+    if precision == FAST and engine not in (None, "openvino"):
+        raise UserError(f"precision fast is computed by the engine openvino, not by {engine}; leave --engine out")
+    if precision == INT8 and engine == "keras":
+        raise UserError("precision int8 is computed by the engines openvino and onnx; leave --engine out")
 
 
-def _exported(model: Path | Config, engine: str | None, reporter: Reporter) -> ModelFile | None:
+def _fastest(precision: str) -> str | None:
+    """Return the engine that computes a precision fastest, None where that is open."""
+    if precision == INT8:
+        return "openvino" if find_spec("openvino") else "onnx"
+    return "openvino" if precision == FAST else None
+
+
+def _exported(model: Path | Config, engine: str | None, precision: str, reporter: Reporter) -> ModelFile | None:
     """Return the exported model to run, None where the Keras network is to run."""
     if isinstance(model, Path) and model.suffix == SUFFIX:
         if engine == "keras":
             raise UserError(f"{model} is an exported model; Keras runs the run folder it came from")
-        return ModelFile.read(model)
-    path = _root(model) / EXPORTED_NAME
+        return _of_precision(ModelFile.read(model), precision)
+    path = _root(model) / (INT8_NAME if precision == INT8 else EXPORTED_NAME)
     if engine == "keras" or (engine is None and not path.is_file()):
         return None
     weights = RunManifest.read(_root(model) / MANIFEST_NAME).weights
     if not path.is_file():
-        raise UserError(f"no exported model {path}; run `spleenseg export {_root(model)}`, or use --engine keras")
-    file = ModelFile.read(path)
+        option = " --int8" if precision == INT8 else ""
+        other = "--precision exact" if precision != EXACT else "--engine keras"
+        raise UserError(f"no exported model {path}; run `spleenseg export {_root(model)}{option}`, or use {other}")
+    file = _of_precision(ModelFile.read(path), precision)
     if weights is not None and weights.sha256 == file.card.weights_sha256:
         return file
     problem = f"{path} was exported from other weights than the run has now"
@@ -109,6 +128,15 @@ def _exported(model: Path | Config, engine: str | None, reporter: Reporter) -> M
         raise UserError(f"{problem}; move it away and export again, or use --engine keras")
     reporter.warn(f"{problem}: the network of the run is used")
     return None
+
+
+def _of_precision(file: ModelFile, precision: str) -> ModelFile:
+    """Refuse a file that cannot be run at a precision; one in int8 runs so, also where nothing was asked for."""
+    if precision == INT8 and file.card.precision != INT8:
+        raise UserError(f"{file.path} computes in float32; make one in int8 by `spleenseg export RUN --int8`")
+    if precision == FAST and file.card.precision == INT8:
+        raise UserError(f"{file.path} computes in int8; give the float32 model for --precision fast")
+    return file
 
 
 def _of_run(run: Path | Config, batch_size: int, threshold: float, reporter: Reporter) -> Predictor:
@@ -140,7 +168,7 @@ def _running(file: ModelFile, engine: str, precision: str, batch_size: int, thre
         return OnnxEngine(file, batch_size, threads)
     from spleenseg.inference.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine(file, batch_size, threads, precision)
+    return OpenVinoEngine(file, batch_size, threads, FAST if precision == FAST else EXACT)
 
 
 def _require_threshold(threshold: float, classes: int, where: Path) -> None:
