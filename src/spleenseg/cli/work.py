@@ -25,6 +25,9 @@ def train(
     folds: Annotated[
         str | None, typer.Option(metavar="all|K", help="Cross-validate: train all folds, or the one of this number.")
     ] = None,
+    find_rate: Annotated[
+        bool, typer.Option("--find-rate", help="Only try learning rates, and suggest one; nothing is trained.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train the network a config describes; the best and the last state are kept."""
@@ -33,6 +36,13 @@ def train(
     reporter = terminal(quiet)
     given = {"train.seed": seed, "train.threads": threads}
     more = [f"{key}={value}" for key, value in given.items() if value is not None]
+    if find_rate:
+        from spleenseg.training.rate_finder import find_rate as test
+
+        if resume or folds is not None:
+            raise UserError("--find-rate trains nothing; leave --resume and --folds out")
+        reporter.say(test(config, overrides=[*(overrides or []), *more], reporter=reporter).summary())
+        return
     if folds is not None:
         _train_folds(config, folds, [*(overrides or []), *more], resume, reporter)
         return

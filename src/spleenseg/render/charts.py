@@ -48,6 +48,28 @@ def curves(path: Path, rows: Sequence[Mapping[str, float | None]], names: Sequen
     _save(figure, path)
 
 
+def rate_curve(path: Path, points: Sequence[tuple[float, float, float]], suggested: float) -> None:
+    """Draw the loss over the learning rate, on a logarithmic axis, and where the suggested rate lies.
+
+    Args:
+        path: the PNG file, 800x600.
+        points: (rate, loss, smoothed loss), by rising rate.
+        suggested: the rate to mark.
+
+    Raises:
+        UserError: `path` cannot be written.
+    """
+    figure, axes = _figure("Learning-rate range test")
+    rates, losses, smoothed = (list(column) for column in zip(*points, strict=True))
+    axes.set_xscale("log")
+    axes.plot(rates, losses, color=_GRID, linewidth=2, label="loss of a batch")
+    axes.plot(rates, smoothed, color=_BLUE, linewidth=2, label="smoothed")
+    axes.axvline(suggested, color=_ORANGE, linewidth=1.5, linestyle=(0, (3, 3)), label=f"suggested: {suggested:.1g}")
+    axes.set_xlabel("learning rate", fontsize=12, color=_INK)
+    axes.legend(frameon=False, fontsize=12, labelcolor=_INK)
+    _save(figure, path)
+
+
 def bar_chart(path: Path, counts: Mapping[str, int], title: str, ylabel: str) -> None:
     """Draw counts as bars with their numbers, in the mapping's order.
 
