@@ -33,6 +33,7 @@ def segment(
         str | None, typer.Option(metavar="XYZ", help="Where the stored axes run to, such as LAS, whatever files say.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices predicted at once.")] = 4,
+    max_memory: Annotated[str, typer.Option("--max-memory", metavar="SIZE", help="Memory to stay within.")] = "2GB",
     threads: Threads = None,
     resume: Resume = False,
     quiet: Quiet = False,
@@ -56,6 +57,7 @@ def segment(
         reading=Reading(series, allow_gaps, orientation),
         resume=resume,
         batch_size=batch_size,
+        max_memory=max_memory,
         reporter=reporter,
     )
     reporter.say(result.summary())

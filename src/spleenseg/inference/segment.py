@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,7 @@ from spleenseg.files import write_csv
 from spleenseg.inference.ledger import Ledger, source_of
 from spleenseg.inference.loading import EXACT, load_predictor
 from spleenseg.inference.measure import COLUMNS, Row, measure
+from spleenseg.inference.memory import DEFAULT_LIMIT, bytes_of, plan
 from spleenseg.inference.predictor import Predictor
 from spleenseg.inference.scans import FORMATS, TABLES, Scan, find_scans, require_safe
 from spleenseg.inference.slices import Prediction, predict_slices
@@ -105,6 +106,7 @@ def segment(
     reading: Reading = Reading(),
     resume: bool = False,
     batch_size: int = 4,
+    max_memory: str = DEFAULT_LIMIT,
     reporter: Reporter = SILENT,
 ) -> SegmentSummary:
     """Segment CT scans into `out`: label map, overlay, volumes.csv and run.log.csv.
@@ -125,13 +127,15 @@ def segment(
         reading: how the scans are read; what it changed stands in the notes of volumes.csv.
         resume: keep the scans that an earlier run into `out` finished with the same model, threshold and reading.
         batch_size: slices predicted at once.
+        max_memory: what the program may take, such as "2GB": batches shrink, then probabilities go to a temporary
+            file in `out`; a scan that still takes more fails.
         reporter: shows progress and names the scans that fail.
 
     Raises:
         UserError: no input, two inputs of one name, outputs that exist, an output folder that holds an
             input, a model that cannot be used, or the only scan cannot be segmented.
     """
-    out, formats = Path(out), _known(formats)
+    out, formats, limit = Path(out), _known(formats), bytes_of(max_memory)
     scans = find_scans([Path(given) for given in inputs])
     require_safe(scans, out, probabilities, formats)
     ledger = Ledger(out)
@@ -147,7 +151,7 @@ def segment(
     )
     settings = predictor.settings + reading.asked()
     _refuse_other_settings(ledger, settings)
-    return _Run(out, ledger, predictor, settings, probabilities, formats, reading, reporter).all(scans)
+    return _Run(out, ledger, predictor, settings, probabilities, formats, reading, limit, reporter).all(scans)
 
 
 def _known(formats: Sequence[str]) -> tuple[str, ...]:
@@ -184,6 +188,7 @@ class _Run:
     probabilities: bool
     formats: tuple[str, ...]
     reading: Reading
+    limit: int
     reporter: Reporter
     log: list[Row] = field(default_factory=list)
 
@@ -238,12 +243,16 @@ class _Run:
         return "done"
 
     def _predict(self, volume: Volume) -> Prediction:
+        size, batch = self.predictor.config.model, self.predictor.batch_size
+        pixels = size.image_height * size.image_width
+        fits = plan(volume.array.shape, self.limit, batch, pixels, self.probabilities)
         with self.reporter.task(f"slices of {volume.case}", len(volume.array)) as task:
             return predict_slices(
                 volume.array,
-                self.predictor,
+                replace(self.predictor, batch_size=fits.batch_size),
                 slice_mm=volume.spacing[2],
                 keep_probability=self.probabilities,
+                spill=self.out if fits.on_disk else None,
                 advance=task.advance,
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from spleenseg.datasets.manifest import Expectation
 from spleenseg.datasets.stacks import reach
 from spleenseg.inference.engine import HU, Floats, HuEngine
 from spleenseg.inference.labels import organ_probability
+from spleenseg.inference.memory import on_disk
 from spleenseg.inference.predictor import Pixels, Predictor
 from spleenseg.volumes import apply_window
 
@@ -35,6 +37,7 @@ def predict_slices(
     *,
     slice_mm: float | None = None,
     keep_probability: bool = False,
+    spill: Path | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Prediction:
     """Segment a scan. Only a batch of slices is held beside the scan and its labels.
@@ -44,19 +47,24 @@ def predict_slices(
         predictor: the model, with what it expects.
         slice_mm: distance of the slices, for models whose neighbours lie at a distance in mm.
         keep_probability: also return the probabilities (four bytes a voxel).
+        spill: the folder whose temporary file holds the probabilities instead of memory.
         advance: called after each slice.
 
     Returns:
         labels (and probabilities) on the grid of `hu`.
     """
     labels = np.zeros(hu.shape, np.uint8)
-    probability = np.zeros(hu.shape, np.float32) if keep_probability else None
+    probability = _room(hu.shape, spill) if keep_probability else None
     for z, upright in enumerate(_found(hu, predictor, slice_mm)):
         labels[z] = predictor.values(predictor.labels(upright))
         if probability is not None:
             probability[z] = organ_probability(upright)
         advance()
     return Prediction(labels, probability)
+
+
+def _room(shape: tuple[int, ...], spill: Path | None) -> Floats:
+    return np.zeros(shape, np.float32) if spill is None else on_disk(shape, spill)
 
 
 def _found(hu: HU, predictor: Predictor, slice_mm: float | None) -> Iterator[Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -112,7 +112,7 @@ def _pieces(compressed: bytes, path: Path) -> Iterator[bytes]:
         view = view[min(position, len(view)) - len(stream.unused_data) :]
 
 
-def write_gzip(path: Path, parts: list[bytes | memoryview], level: int) -> None:
+def write_gzip(path: Path, parts: Iterable[bytes | memoryview], level: int) -> None:
     """Write `parts` one after another, with neither time nor name in the header."""
     with path.open("wb") as raw, gzip.GzipFile("", "wb", level, raw, mtime=0) as file:
         for part in parts:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -279,10 +280,17 @@ def write(path: Path, stored: NDArray[np.generic], grid: StoredGrid, level: int 
     header.set_xyzt_units("mm")
     header["vox_offset"], header["magic"] = 352, b"n+1"
     header["scl_slope"], header["scl_inter"] = 1, 0
-    little = np.asarray(stored, stored.dtype.newbyteorder("<"), order="F")
-    parts = [header.binaryblock, bytes(4), little.T.data.cast("B")]
+    parts = chain([header.binaryblock, bytes(4)], _planes(stored))
     with atomic(path) as temporary:
         if path.name.lower().endswith(".gz"):
             gzipped.write_gzip(temporary, parts, level)
         else:
-            temporary.write_bytes(b"".join(parts))
+            with temporary.open("wb") as file:
+                file.writelines(parts)
+
+
+def _planes(stored: NDArray[np.generic]) -> Iterator[memoryview]:
+    """Yield the bytes of [:, :, k] in turn, so that no second copy of the whole is made."""
+    little = stored.dtype.newbyteorder("<")
+    for k in range(stored.shape[2]):
+        yield np.asarray(stored[:, :, k], little, order="F").T.data.cast("B")
