@@ -62,9 +62,10 @@ def rate_curve(path: Path, points: Sequence[tuple[float, float, float]], suggest
     figure, axes = _figure("Learning-rate range test")
     rates, losses, smoothed = (list(column) for column in zip(*points, strict=True))
     axes.set_xscale("log")
-    axes.plot(rates, losses, color=_GRID, linewidth=2, label="loss of a batch")
+    axes.plot(rates, losses, color=_MORE[3], linewidth=1, label="loss of a batch")
     axes.plot(rates, smoothed, color=_BLUE, linewidth=2, label="smoothed")
     axes.axvline(suggested, color=_ORANGE, linewidth=1.5, linestyle=(0, (3, 3)), label=f"suggested: {suggested:.1g}")
+    axes.set_ylim(0.9 * min(smoothed), 1.3 * smoothed[0])  # what explodes leaves the picture
     axes.set_xlabel("learning rate", fontsize=12, color=_INK)
     axes.legend(frameon=False, fontsize=12, labelcolor=_INK)
     _save(figure, path)

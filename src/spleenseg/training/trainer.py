@@ -19,6 +19,7 @@ from spleenseg.training.checkpoint import load_checkpoint, save_checkpoint
 from spleenseg.training.history import write_history
 from spleenseg.training.interruption import StopRequest, stop_between_steps
 from spleenseg.training.network import Learner
+from spleenseg.training.pace import Pace
 from spleenseg.training.schedule import Schedule
 from spleenseg.training.state import TrainState
 
@@ -97,7 +98,7 @@ class Trainer:
         self.on_epoch(self.state)
 
     def _train_steps(self, task: Task, request: StopRequest) -> dict[str, float]:
-        every = self.config.train.checkpoint_every
+        every, pace = self.config.train.checkpoint_every, Pace(self.config.train.batch_size)
         with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
             for batch in batches:
                 if not self.schedule.steady:
@@ -108,7 +109,8 @@ class Trainer:
                     self.feed.debug.save(batch, self.state.epoch)
                 self.state.step += 1
                 self.learner.average.update(self.state.epoch * self.schedule.steps_per_epoch + self.state.step)
-                task.advance(note=f"epoch {self.state.epoch + 1}/{self.config.train.epochs}  {_brief(logs)}")
+                where = f"epoch {self.state.epoch + 1}/{self.config.train.epochs}"
+                task.advance(note=f"{where}  {_brief(logs)}  {pace.step()}")
                 if request.requested:
                     self._save_last()
                     raise KeyboardInterrupt
