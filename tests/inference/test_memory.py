@@ -1,0 +1,67 @@
+"""The limit of memory changes what is held, never what is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spleenseg.errors import UserError
+from spleenseg.inference.memory import bytes_of, plan
+from spleenseg.inference.segment import segment
+
+from .runs import blocks, brightness_run, write_scan
+
+LONG = (1000, 512, 512)
+PIXELS = 512 * 512
+
+
+@pytest.mark.parametrize(("text", "size"), [("2GB", 2 * 10**9), ("1.5 gb", 15 * 10**8), ("800MB", 8 * 10**8)])
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert bytes_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "2", "GB", "-1GB", "0MB", "2TB"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="is no amount of memory"):
+        bytes_of(text)
+
+
+def test_a_long_scan_fits_the_usual_limit_and_batches_then_probabilities_give_way() -> None:
+    usual = plan(LONG, 2 * 10**9, 4, PIXELS, keep_probability=False)
+    assert (usual.batch_size, usual.on_disk) == (4, False)
+    assert plan(LONG, 17 * 10**8, 4, PIXELS, keep_probability=False).batch_size < 4
+    assert plan(LONG, 2 * 10**9, 4, PIXELS, keep_probability=True).on_disk
+    assert not plan(LONG, 4 * 10**9, 4, PIXELS, keep_probability=True).on_disk
+
+
+def test_a_scan_beyond_the_limit_is_refused_with_what_it_needs_and_that_is_enough() -> None:
+    with pytest.raises(UserError, match=r"512x512x1000 voxels need 1\.7 GB, more than --max-memory allows \(1 GB\)"):
+        plan(LONG, 10**9, 4, PIXELS, keep_probability=True)
+    assert plan(LONG, 17 * 10**8, 4, PIXELS, keep_probability=True).batch_size == 1
+
+
+def test_whatever_the_limit_the_files_are_the_same_and_no_temporary_one_is_left(tmp_path: Path) -> None:
+    run = brightness_run(tmp_path / "run", [0.5])
+    write_scan(tmp_path / "a.nii.gz", blocks((40, 96, 96)))
+    made = {}
+    for limit in ("303.7MB", "2GB"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / limit, run, probabilities=True, max_memory=limit)
+        files = (path for path in (tmp_path / limit).iterdir() if path.name != "run.log.csv")
+        made[limit] = {path.name: path.read_bytes() for path in files}
+    assert made["303.7MB"] == made["2GB"]
+    assert plan((40, 96, 96), bytes_of("303.7MB"), 4, 512, keep_probability=True).on_disk
+    with pytest.raises(UserError, match="allow more"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "none", run, max_memory="300MB")
+
+
+def test_probabilities_on_disk_are_those_in_memory(tmp_path: Path) -> None:
+    from spleenseg.inference.loading import load_predictor
+    from spleenseg.inference.slices import predict_slices
+
+    hu = blocks((3, 32, 16))
+    predictor = load_predictor(brightness_run(tmp_path / "run", [0.5]))
+    held, spilled = (predict_slices(hu, predictor, keep_probability=True, spill=place) for place in (None, tmp_path))
+    assert isinstance(spilled.probability, np.memmap)
+    np.testing.assert_array_equal(spilled.probability, held.probability)
