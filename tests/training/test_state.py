@@ -14,7 +14,7 @@ def finish(state: TrainState, *losses: float) -> list[bool]:
 def test_the_lowest_validation_loss_is_the_best_epoch() -> None:
     state = TrainState(learning_rate=0.1)
     assert finish(state, 0.5, 0.4, 0.45, 0.4) == [True, True, False, False]
-    assert (state.best_epoch, state.best_loss, state.epoch) == (1, 0.4, 4)
+    assert (state.best_epoch, state.best_score, state.epoch) == (1, 0.4, 4)
 
 
 def test_training_stops_after_patience_epochs_without_a_better_loss() -> None:
@@ -46,3 +46,10 @@ def test_a_state_survives_json_before_and_after_the_first_epoch() -> None:
         state = TrainState(learning_rate=0.1)
         finish(state, *losses)
         assert TrainState.from_dict(json.loads(json.dumps(state.as_dict(), allow_nan=False))) == state
+
+
+def test_the_highest_dice_is_the_best_epoch_where_dice_decides() -> None:
+    state = TrainState(learning_rate=0.1)
+    figures = [{"val_loss": 0.1, "val_dice_coef": dice} for dice in (0.5, 0.7, 0.6, 0.7)]
+    assert [state.finish_epoch(row, "val_dice_coef") for row in figures] == [True, True, False, False]
+    assert (state.best_epoch, state.stale_epochs) == (1, 2)

@@ -45,11 +45,14 @@ class TrainConfig(Section):
     epochs: Count = key(100, "Most epochs to train.")
     batch_size: Count = key(4, "Slices per step.")
     steps_per_epoch: Count = key(400, "Steps per epoch.")
-    patience: Count = key(10, "Stop after this many epochs without a better validation loss.")
+    patience: Count = key(10, "Stop after this many epochs without a better `best_by`.")
+    best_by: Annotated[str, kinds.one_of("val_loss", "val_dice_coef")] = key(
+        "val_loss", "Figure that says which epoch is the best, when to stop and when to lower the learning rate."
+    )
     metrics: Names = key(("binary_accuracy", "val_binary_accuracy"), "Columns of train_metrics.csv.")
     model_dir: Folder = key("./models", "Where the weights are written.")
     eval_dir: Folder = key("./eval", "Where the curves are written.")
-    learning_rate_reducer: Flag = key(False, "Lower the learning rate when the validation loss stalls.")
+    learning_rate_reducer: Flag = key(False, "Lower the learning rate when `best_by` stalls.")
     reducer_patience: Count = key(_half_patience, "Epochs it may stall; half of `patience` if not given.")
     reducer_factor: Annotated[float, kinds.positive(below=1)] = key(0.1, "Factor it is lowered by.")
     schedule: Annotated[str, kinds.one_of("constant", "poly", "cosine")] = key(
@@ -74,6 +77,9 @@ class TrainConfig(Section):
     seed: Annotated[int, kinds.whole(0, 2**32 - 1)] = key(137, "Seed of everything random.")
     validation_limit: CountOrNone = key(None, "Validate on only this many slices, for a quick try.")
     checkpoint_every: CountOrNone = key(None, "Steps between checkpoints; None: one at the end of each epoch.")
+    deterministic: Flag = key(
+        True, "Compute in a fixed order: repeating or resuming a training then gives the same bits on the same machine."
+    )
     precision: Annotated[str, kinds.one_of("auto", "float32", "bfloat16", "float16")] = key(
         "float32", "Number format of the network; the loss is always float32."
     )

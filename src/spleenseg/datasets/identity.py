@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from spleenseg.datasets.folders import SliceFile
 from spleenseg.datasets.parallel import in_threads
+from spleenseg.errors import UserError
 from spleenseg.files import sha256
 
 
@@ -29,6 +31,13 @@ def data_hash(files: Sequence[SliceFile]) -> str:
         UserError: a file cannot be read.
     """
     paths = list({path: None for file in files for path in (file.image, file.mask) if path})  # cases hold many slices
-    hashes = dict(zip(paths, in_threads(sha256, paths, "hashing"), strict=True))
+    hashes = dict(zip(paths, in_threads(_hash, paths, "hashing"), strict=True))
     lines = sorted(f"{hashes[file.image]} {hashes[file.mask] if file.mask else '-'} {file.name}" for file in files)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _hash(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error

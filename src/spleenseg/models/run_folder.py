@@ -103,6 +103,11 @@ class RunFolder:
         return self.last / "state.npz"
 
     @property
+    def nan(self) -> Path:
+        """What reproduces a loss that was no number."""
+        return self.models_dir / "nan"
+
+    @property
     def losses_csv(self) -> Path:
         """`epoch, loss, val_loss`."""
         return self.eval_dir / "train_losses.csv"
@@ -175,7 +180,8 @@ class RunFolder:
     def products(self) -> tuple[Path, ...]:
         """Return every file a training and its evaluation make here, whether it exists or not."""
         either = (self.models_dir / f"{self.best_name}{suffix}" for suffix in (".weights.h5", ".keras"))
-        made = (self.last_state, self.config_copy, self.losses_csv, self.losses_png, self.metrics_csv)
+        kept = (self.nan / name for name in ("batch.npz", "state.npz", "README.txt"))
+        made = (self.last_state, *kept, self.config_copy, self.losses_csv, self.losses_png, self.metrics_csv)
         told = (
             self.metrics_png,
             self.history,

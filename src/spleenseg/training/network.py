@@ -9,6 +9,7 @@ import keras
 
 from spleenseg.config import Config
 from spleenseg.models.build import build_model, logits_model, side_weights
+from spleenseg.training.determinism import use_deterministic_operations
 from spleenseg.training.ema import WeightAverage
 from spleenseg.training.keras_metrics import build_metrics
 from spleenseg.training.losses import Loss, build_loss
@@ -136,6 +137,8 @@ def build(config: Config) -> Learner:
 
     Everything random (initial weights, dropout) follows from `[train] seed`.
     """
+    if config.train.deterministic:
+        use_deterministic_operations()
     keras.utils.set_random_seed(config.train.seed)
     section, precision = config.model, resolve_precision(config.train.precision)
     network = build_model(section, precision)

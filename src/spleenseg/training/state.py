@@ -15,7 +15,8 @@ class TrainState:
         epoch: the epoch running or about to run, from 0.
         step: steps of that epoch already done.
         learning_rate: the rate in force.
-        best_loss: lowest validation loss so far (infinite before the first epoch ends).
+        best_score: lowest score so far (infinite before the first epoch ends): the validation loss, or a
+            validation figure that is better the higher it is with its sign changed.
         best_epoch: the epoch that reached it, None before.
         stale_epochs: epochs since then, for early stopping.
         stale_since_reduction: epochs without improvement since the rate was last reduced.
@@ -25,18 +26,24 @@ class TrainState:
     learning_rate: float
     epoch: int = 0
     step: int = 0
-    best_loss: float = math.inf
+    best_score: float = math.inf
     best_epoch: int | None = None
     stale_epochs: int = 0
     stale_since_reduction: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
-    def finish_epoch(self, figures: dict[str, float]) -> bool:
-        """Record an epoch's figures and move to the next; True when its `val_loss` is the lowest so far."""
+    def finish_epoch(self, figures: dict[str, float], best_by: str = "val_loss") -> bool:
+        """Record an epoch's figures and move to the next; True when it is the best so far.
+
+        Args:
+            figures: of the epoch, by name.
+            best_by: the one that is compared: a loss, the lower the better, or another, the higher the better.
+        """
         self.history.append({"epoch": self.epoch, **figures})
-        improved = figures["val_loss"] < self.best_loss
+        score = figures[best_by] if best_by.endswith("loss") else -figures[best_by]
+        improved = score < self.best_score
         if improved:
-            self.best_loss, self.best_epoch = figures["val_loss"], self.epoch
+            self.best_score, self.best_epoch = score, self.epoch
         self.stale_epochs = 0 if improved else self.stale_epochs + 1
         self.stale_since_reduction = 0 if improved else self.stale_since_reduction + 1
         self.epoch, self.step = self.epoch + 1, 0
@@ -51,17 +58,17 @@ class TrainState:
         return True
 
     def should_stop(self, patience: int | None) -> bool:
-        """Whether the validation loss has not improved for `patience` epochs (None: never stop early)."""
+        """Whether validation has not improved for `patience` epochs (None: never stop early)."""
         return patience is not None and self.stale_epochs >= patience
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the state as JSON-able values; an infinite loss is None."""
+        """Return the state as JSON-able values; an infinite score is None."""
         data = asdict(self)
-        data["best_loss"] = None if math.isinf(self.best_loss) else self.best_loss
+        data["best_score"] = None if math.isinf(self.best_score) else self.best_score
         return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> TrainState:
         """Rebuild a state that `as_dict` gave."""
-        best = math.inf if data["best_loss"] is None else data["best_loss"]
-        return cls(**{**data, "best_loss": best})
+        best = math.inf if data["best_score"] is None else data["best_score"]
+        return cls(**{**data, "best_score": best})

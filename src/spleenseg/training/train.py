@@ -101,6 +101,7 @@ def train(
 
 def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bool, reporter: Reporter) -> TrainResult:
     load_backend()
+    from spleenseg.training.failure import explained
     from spleenseg.training.initial import recorded_initial, set_initial
     from spleenseg.training.network import build
     from spleenseg.training.observers import observers
@@ -122,7 +123,8 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
             _make_room(run, reporter)
         _keep_config(config, run)
         record.update(trainer.state)
-        state = trainer.fit()
+        with explained(config):
+            state = trainer.fit()
     record.finish()
     best = next((row for row in state.history if row["epoch"] == state.best_epoch), {})
     return TrainResult(run, state.epoch, state.best_epoch, dict(best))

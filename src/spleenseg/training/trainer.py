@@ -16,10 +16,10 @@ from spleenseg.files import atomic
 from spleenseg.models.run_folder import RunFolder
 from spleenseg.progress import Reporter, Task
 from spleenseg.training.checkpoint import load_checkpoint, save_checkpoint
+from spleenseg.training.failure import keep_reproduction, require_space
 from spleenseg.training.history import write_history
 from spleenseg.training.interruption import StopRequest, stop_between_steps
 from spleenseg.training.network import Learner
-from spleenseg.training.pace import Pace
 from spleenseg.training.schedule import Schedule
 from spleenseg.training.state import TrainState
 
@@ -65,7 +65,7 @@ class Trainer:
         self.reporter.say(f"continuing at epoch {self.state.epoch + 1}, step {self.state.step + 1}")
 
     def fit(self) -> TrainState:
-        """Train until the epochs are done or the validation loss has stalled for `patience` epochs.
+        """Train until the epochs are done or validation (`best_by`) has stalled for `patience` epochs.
 
         Raises:
             UserError: the loss became NaN, or a file cannot be written.
@@ -77,6 +77,8 @@ class Trainer:
             request = stack.enter_context(stop_between_steps())
             task = stack.enter_context(self.reporter.task("training", total))
             task.advance(self.state.epoch * settings.steps_per_epoch + self.state.step)
+            if not self.run.last_state.is_file():  # so that a kill in the first epoch loses no more than others
+                self._save_last()
             while self.state.epoch < settings.epochs and not self.state.should_stop(settings.patience):
                 self._run_epoch(task, request)
         return self.state
@@ -88,7 +90,7 @@ class Trainer:
         logs = self._train_steps(task, request)
         figures = {**logs, **self._validate(), "learning_rate": self._rate()}
         figures["seconds"] = round(time.perf_counter() - started, 3)
-        improved = self.state.finish_epoch(figures)
+        improved = self.state.finish_epoch(figures, self.config.train.best_by)
         if improved:
             self._save_best()
         self._say_epoch(figures, improved)
@@ -98,17 +100,14 @@ class Trainer:
         self.on_epoch(self.state)
 
     def _train_steps(self, task: Task, request: StopRequest) -> dict[str, float]:
-        every, pace = self.config.train.checkpoint_every, Pace(self.config.train.batch_size)
+        every = self.config.train.checkpoint_every
         with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
             for batch in batches:
-                if not self.schedule.steady:
-                    self.learner.set_rate(self._rate())
-                logs = self.learner.train_on(batch.images, batch.targets)
+                logs = self._step(batch)
                 self._require_finite(logs["loss"], batch)
                 if self.feed.debug:
                     self.feed.debug.save(batch, self.state.epoch)
-                self.state.step += 1
-                self.learner.average.update(self.state.epoch * self.schedule.steps_per_epoch + self.state.step)
+                self._count_step()
                 where = f"epoch {self.state.epoch + 1}/{self.config.train.epochs}"
                 task.advance(note=f"{where}  {_brief(logs)}  {pace.step()}")
                 if request.requested:
@@ -129,11 +128,42 @@ class Trainer:
     def _require_finite(self, loss: float, batch: Batch) -> None:
         if math.isfinite(loss):
             return
+        batch = Batch(batch.images.copy(), batch.targets.copy(), batch.names)  # the stream uses its memory again
+        self._go_back_to(self.state.step)
+        kept = keep_reproduction(self.run, self.learner, self.state, batch, loss)
         raise UserError(
             f"the loss became {loss} at epoch {self.state.epoch + 1}, step {self.state.step + 1} "
             f"(images {', '.join(batch.names)}); lower learning_rate or clipvalue, or look at these images; "
-            "the last checkpoint is intact"
+            f"the last checkpoint is intact, and {kept / 'README.txt'} says how to take that step again"
         )
+
+    def _go_back_to(self, step: int) -> None:
+        """Have the variables again as they were before a step of this epoch: the last checkpoint, and on from there.
+
+        Keeping a copy of all weights at each step would cost every training time for what hardly one needs.
+        """
+        self.state = load_checkpoint(self.run.last_state, self.learner.variables())
+        place = f"epoch {self.state.epoch + 1}, step {self.state.step + 1}"
+        self.reporter.say(f"going back to {place}, to keep what led to a loss that is no number")
+        if self.state.step == 0:
+            self.learner.begin_epoch()
+        if self.state.step == step:
+            return
+        with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
+            for batch in batches:
+                self._step(batch)
+                self._count_step()
+                if self.state.step == step:
+                    return
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        if not self.schedule.steady:
+            self.learner.set_rate(self._rate())
+        return self.learner.train_on(batch.images, batch.targets)
+
+    def _count_step(self) -> None:
+        self.state.step += 1
+        self.learner.average.update(self.state.epoch * self.schedule.steps_per_epoch + self.state.step)
 
     def _reduce_rate(self) -> None:
         settings = self.config.train
@@ -148,11 +178,11 @@ class Trainer:
         return self.state.learning_rate * self.schedule.factor(self.state.epoch, self.state.step)
 
     def _save_best(self) -> None:
+        network = self.learner.network
+        save = network.save_weights if self.config.train.save_weights_only else network.save
+        require_space(self.run.best_weights, network)
         with atomic(self.run.best_weights) as temporary, self.learner.average.in_use():
-            if self.config.train.save_weights_only:
-                self.learner.network.save_weights(temporary)
-            else:
-                self.learner.network.save(temporary)
+            save(temporary)
 
     def _save_last(self) -> None:
         save_checkpoint(self.run.last_state, self.learner.variables(), self.state)

@@ -1,0 +1,133 @@
+"""What goes wrong while a training runs, in words that say what to do, and what is kept to look into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spleenseg.augment.stream import Batch
+from spleenseg.config import Config, load_config
+from spleenseg.errors import UserError
+from spleenseg.files import atomic, write_text
+from spleenseg.models.run_folder import RunFolder
+from spleenseg.training.checkpoint import load_checkpoint, save_checkpoint
+from spleenseg.training.network import Learner, build
+from spleenseg.training.state import TrainState
+
+_OUT_OF_MEMORY = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError", "RESOURCE_EXHAUSTED", "out of memory")
+_HDF5_EACH = 4096  # bytes HDF5 needs besides the numbers, for each layer and variable
+_CHUNK = 1 << 22
+_REPLAY = """\
+The loss became {loss} at epoch {epoch}, step {step} (both from 1).
+
+batch.npz  images float32 [B, H, W, C], targets float32 [B, H, W, K], names
+state.npz  every variable of network and optimiser right before that step
+
+To take the step again:
+
+    from spleenseg.training.failure import replay
+    print(replay("{config}", "{folder}"))
+
+What mostly helps: a lower learning_rate or clipvalue, or precision = "float32". The images:
+
+{names}
+"""
+
+
+def keep_reproduction(run: RunFolder, learner: Learner, state: TrainState, batch: Batch, loss: float) -> Path:
+    """Write the batch of a step whose loss was no number, and the variables before it, to `models/nan/`.
+
+    Args:
+        run: the run folder.
+        learner: its variables as they were before the step.
+        state: epoch and step of it.
+        batch: what the step was fed with.
+        loss: what it gave.
+
+    Returns:
+        the folder.
+    """
+    folder = run.nan
+    with atomic(folder / "batch.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, images=batch.images, targets=batch.targets, names=np.array(batch.names))
+    save_checkpoint(folder / "state.npz", learner.variables(), state)
+    text = _REPLAY.format(
+        loss=loss,
+        epoch=state.epoch + 1,
+        step=state.step + 1,
+        config=run.config,
+        folder=folder,
+        names="\n".join(batch.names),
+    )
+    write_text(folder / "README.txt", text)
+    return folder
+
+
+def replay(config: Config | Path | str, folder: Path | str) -> float:
+    """Take the step again that `keep_reproduction` kept, and return its loss.
+
+    Args:
+        config: the config of the training, or its file.
+        folder: `models/nan`.
+
+    Raises:
+        UserError: the folder was kept by another network.
+    """
+    folder, learner = Path(folder), build(config if isinstance(config, Config) else load_config(config))
+    load_checkpoint(folder / "state.npz", learner.variables())
+    with np.load(folder / "batch.npz", allow_pickle=False) as kept:
+        images, targets = kept["images"], kept["targets"]
+    learner.begin_epoch()
+    return learner.train_on(images, targets)["loss"]
+
+
+def require_space(path: Path, network: Any) -> None:
+    """Make sure that the weights of `network` fit where `path` will lie, by writing as many bytes there and removing
+    them: HDF5 brings the whole program down when the disk is full before it has closed its file.
+
+    Raises:
+        UserError: they do not fit, or the folder cannot be written to.
+    """
+    numbers = sum(int(np.prod(variable.shape)) * 4 for variable in network.variables)
+    left = numbers + _HDF5_EACH * (len(network.variables) + len(network.layers))
+    with suppress(_Fits), atomic(path.with_name("space.tmp")) as temporary, temporary.open("wb") as file:
+        while left > 0:
+            left -= file.write(bytes(min(left, _CHUNK)))
+        file.flush()
+        raise _Fits
+
+
+class _Fits(Exception):  # noqa: N818 - no error: leaves `atomic` without the file taking its name
+    pass
+
+
+@contextmanager
+def explained(config: Config) -> Iterator[None]:
+    """Turn a lack of memory inside the block into one line that says which settings need less of it.
+
+    Raises:
+        UserError: the block ran out of memory.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_lack_of_memory(error):
+            raise
+        raise UserError(_smaller(config)) from error
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    said = f"{type(error).__name__}: {error}"
+    return not isinstance(error, UserError) and any(sign in said for sign in _OUT_OF_MEMORY)
+
+
+def _smaller(config: Config) -> str:
+    size, precision = config.train.batch_size, config.train.precision
+    ways = [f"[train] batch_size = {size // 2} (it is {size})"] if size > 1 else []
+    ways += ['[train] precision = "bfloat16"'] if precision == "float32" else []
+    ways += ["a smaller image_width and image_height, or fewer base_filters"] if not ways else []
+    return f"out of memory in training; try {' or '.join(ways)}; the last checkpoint is intact"

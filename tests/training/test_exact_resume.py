@@ -1,0 +1,75 @@
+"""Killed and stopped trainings, in processes of their own, end with the very bits of the one left alone."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from .conftest import Project
+
+CODE = "import sys; from spleenseg.cli.app import main; main()"
+STEPS = 12
+SETTINGS = [f"train.steps_per_epoch={STEPS}", "train.epochs=3", "train.checkpoint_every=5", "train.ema=0.9"]
+SETTINGS += ["model.image_width=64", "model.image_height=64", "train.warmup_epochs=1", "train.schedule=cosine"]
+
+
+def command(config: Path, *more: str) -> list[str]:
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    return [sys.executable, "-c", CODE, "train", str(config), *settings, *more]
+
+
+def products(config: Path) -> dict[str, object]:
+    """Every number of the last state, and the tables."""
+    root = config.parent
+    with np.load(root / "models" / "last" / "state.npz") as saved:
+        bits: dict[str, object] = {name: saved[name].tobytes() for name in saved.files if name != "state"}
+    tables = {path.name: path.read_bytes() for path in (root / "eval").glob("*.csv")}
+    history = json.loads((root / "history.json").read_text())
+    return bits | tables | {name: values for name, values in history.items() if name != "seconds"}
+
+
+def disturb(config: Path, how: int, pause: float, *more: str) -> int:
+    """Start a training, wait for its first checkpoint and `pause` seconds, send it a signal; return its status."""
+    state = config.parent / "models" / "last" / "state.npz"
+    process = subprocess.Popen(command(config, *more), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not state.exists():
+        time.sleep(0.01)
+    time.sleep(pause)
+    process.send_signal(how)
+    return process.wait()
+
+
+def run(config: Path, *more: str) -> None:
+    done = subprocess.run(command(config, *more), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_killed_or_stopped_it_ends_with_the_same_bits(project: Project) -> None:
+    config = project()
+    run(config)
+    whole = products(config)
+    (config.parent / "models" / "last" / "state.npz").unlink()
+    assert disturb(config, signal.SIGKILL, 2.5) == -signal.SIGKILL
+    assert disturb(config, signal.SIGTERM, 4.5, "--resume") in (0, 130)
+    run(config, "--resume")
+    assert products(config) == whole
+
+
+@pytest.mark.full
+def test_it_does_so_whenever_it_is_killed(project: Project) -> None:
+    config, moments = project(), random.Random(137)
+    run(config)
+    whole = products(config)
+    for attempt in range(20):
+        (config.parent / "models" / "last" / "state.npz").unlink()
+        disturb(config, (signal.SIGKILL, signal.SIGTERM)[attempt % 2], moments.uniform(0, 5))
+        run(config, "--resume")
+        assert products(config) == whole
