@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from spleenseg.inference.export import export
 from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.openvino_engine import import_without_telemetry
 from spleenseg.inference.slices import predict_slices
+from spleenseg.volumes import read_volume
 
 from .runs import SPLEEN
 from .test_export import random_run, smooth
@@ -78,3 +80,19 @@ def test_openvino_writes_nothing_into_the_home_folder_and_loads_no_telemetry(run
     )
     assert done.stdout.strip() == "[]"
     assert not list(tmp_path.rglob("*"))
+
+
+def test_engines_of_float32_agree_on_a_real_scan_at_the_size_of_the_network(tmp_path, real_data):
+    root = random_run(tmp_path, image_width=96, image_height=96)
+    export(root)
+    volume = read_volume(next(iter(sorted((real_data / "amos-0001").rglob("*.nii.gz")))))
+    hu = np.ascontiguousarray(volume.array[::10, ::4, ::4][:, :96, :96])
+    found = [
+        predict_slices(hu, load_predictor(root, engine=name), keep_probability=True).probability
+        for name in ("keras", "onnx", "openvino")
+    ]
+    body = float(np.quantile(found[0][hu > -200], 0.5))  # a threshold that puts half of the body inside
+    labels = [probability >= body for probability in found]
+    assert labels[0].sum() > 5000
+    for first, second in combinations(labels, 2):
+        assert 2 * int((first & second).sum()) / int(first.sum() + second.sum()) >= 0.9999

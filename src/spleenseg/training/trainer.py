@@ -20,6 +20,7 @@ from spleenseg.training.failure import keep_reproduction, require_space
 from spleenseg.training.history import write_history
 from spleenseg.training.interruption import StopRequest, stop_between_steps
 from spleenseg.training.network import Learner
+from spleenseg.training.pace import Pace
 from spleenseg.training.schedule import Schedule
 from spleenseg.training.state import TrainState
 
@@ -100,7 +101,7 @@ class Trainer:
         self.on_epoch(self.state)
 
     def _train_steps(self, task: Task, request: StopRequest) -> dict[str, float]:
-        every = self.config.train.checkpoint_every
+        every, pace = self.config.train.checkpoint_every, Pace(self.config.train.batch_size)
         with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
             for batch in batches:
                 logs = self._step(batch)
