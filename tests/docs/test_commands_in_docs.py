@@ -16,8 +16,8 @@ from spleenseg.config.names import OTHER_SPELLINGS
 from spleenseg.config.schema import SECTIONS
 from spleenseg.config.section import facts
 from spleenseg.evaluation.tables import CASE_COLUMNS, SLICE_COLUMNS, SUMMARY_COLUMNS
+from spleenseg.inference.cohort import LOG_COLUMNS
 from spleenseg.inference.measure import COLUMNS as VOLUME_COLUMNS
-from spleenseg.inference.segment import LOG_COLUMNS
 from spleenseg.models.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from spleenseg.errors import UserError
-from spleenseg.inference import segment as segment_module
+from spleenseg.inference import cohort, one_scan, reading
 from spleenseg.inference.scans import find_scans
 from spleenseg.inference.segment import segment
 from spleenseg.progress import Silent
@@ -187,7 +187,7 @@ def test_the_only_scan_that_fails_is_an_error_and_the_next_try_needs_no_flag(tmp
 
 def test_a_scan_that_is_no_ct_is_refused(tmp_path, run, monkeypatch):
     write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
-    monkeypatch.setattr(segment_module, "read_volume", lambda path, **asked: read_volume(path, modality="MR", **asked))
+    monkeypatch.setattr(reading, "read_volume", lambda path, **asked: read_volume(path, modality="MR", **asked))
     with pytest.raises(UserError, match="is MR; only CT"):
         segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
 
@@ -229,12 +229,15 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("step", ["write_labels", "volume_overlay", "measure", "write_csv"])
-def test_a_run_killed_at_any_step_goes_on_to_the_same_bytes(tmp_path, run, monkeypatch, step):
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [(one_scan, "write_labels"), (one_scan, "volume_overlay"), (one_scan, "measure"), (cohort, "write_csv")],
+)
+def test_a_run_killed_at_any_step_goes_on_to_the_same_bytes(tmp_path, run, monkeypatch, module, step):
     for index in (1, 2, 3):
         write_scan(tmp_path / "ct" / f"case_{index}.nii.gz", blocks((2, 32, 16), seed=index))
     segment([tmp_path / "ct"], tmp_path / "whole", run)
-    real, calls = getattr(segment_module, step), []
+    real, calls = getattr(module, step), []
 
     def dies_the_second_time(*args, **kwargs):
         calls.append(step)
@@ -242,10 +245,10 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_bytes(tmp_path, run, monke
             raise Killed
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(segment_module, step, dies_the_second_time)
+    monkeypatch.setattr(module, step, dies_the_second_time)
     with pytest.raises(Killed):
         segment([tmp_path / "ct"], tmp_path / "out", run)
-    monkeypatch.setattr(segment_module, step, real)
+    monkeypatch.setattr(module, step, real)
     summary = segment([tmp_path / "ct"], tmp_path / "out", run, resume=True)
     assert summary.scans[0].status == "kept"
     assert digest(tmp_path / "out") == digest(tmp_path / "whole")

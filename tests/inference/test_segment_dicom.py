@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from spleenseg.errors import UserError
-from spleenseg.inference.segment import Reading, segment
+from spleenseg.inference.reading import Reading
+from spleenseg.inference.segment import segment
 from spleenseg.volumes import read_labels, read_volume
 
 from ..volumes.dicom_files import write_series

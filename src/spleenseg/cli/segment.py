@@ -40,7 +40,7 @@ def segment(
 ) -> None:
     """Segment CT volumes in their own geometry: label map, overlay, volumes.csv."""
     load_nibabel_alone()
-    from spleenseg.inference.segment import Reading
+    from spleenseg.inference.reading import Reading
     from spleenseg.inference.segment import segment as run
 
     reporter = terminal(quiet)

@@ -1,0 +1,43 @@
+"""How `segment` reads a scan, and that it is CT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spleenseg.errors import UserError
+from spleenseg.inference.scans import Scan
+from spleenseg.volumes import Volume, read_volume
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How scans are read.
+
+    Attributes:
+        series: which DICOM series of several: its UID or its number.
+        allow_gaps: resample DICOM with missing or uneven slices onto even positions.
+        orientation: where the stored axes run to, such as "LAS", against what the files say.
+    """
+
+    series: str | None = None
+    allow_gaps: bool = False
+    orientation: str | None = None
+
+    def asked(self) -> str:
+        """Return what was asked for, "" where nothing was: part of what a result depends on."""
+        words = {"series": self.series, "allow-gaps": self.allow_gaps or None, "orientation": self.orientation}
+        return "".join(f" {key}={value}" for key, value in words.items() if value is not None)
+
+
+def read_ct(scan: Scan, reading: Reading) -> Volume:
+    """Read a scan.
+
+    Raises:
+        UserError: it cannot be read, or says that it is no CT.
+    """
+    volume = read_volume(
+        scan.path, series=reading.series, allow_gaps=reading.allow_gaps, orientation=reading.orientation
+    )
+    if volume.modality not in (None, "CT"):
+        raise UserError(f"{scan.path}: is {volume.modality}; only CT can be segmented")
+    return volume
