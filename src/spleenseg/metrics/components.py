@@ -36,7 +36,7 @@ def _pieces(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int
     """Return how many pieces `mask` has, and how many of them `other` touches."""
     if not mask.any():
         return 0, 0
-    pieces, count = _labelled(mask)
+    pieces, count = number_pieces(mask)
     if count == 1:
         return 1, int(np.any(other & mask))
     touched = np.zeros(count + 1, bool)
@@ -44,10 +44,11 @@ def _pieces(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int
     return count, int(np.count_nonzero(touched))
 
 
-def _labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
-    """Number the pieces from 1: of scans by cc3d, which is faster; SciPy knows any number of axes.
+def number_pieces(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
+    """Return the number of each voxel's piece, 0 outside of `mask`, and how many pieces there are.
 
-    cc3d (4.1.1) makes room for too few labels where an axis has a single voxel.
+    Scans are numbered by cc3d, which is faster; SciPy knows any number of axes, and cc3d (4.1.1) makes room for too
+    few labels where an axis has a single voxel.
     """
     if mask.ndim == 3 and min(mask.shape) > 2:
         import cc3d

@@ -1,0 +1,174 @@
+"""What is done to a label map after the network: which pieces stay, and whether holes are filled.
+
+Every step is a function of the label map alone. Which steps help a network is measured on the validation split
+(`postprocess_choice`) and recorded with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from spleenseg.metrics.components import number_pieces
+
+Labels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Box = tuple[slice, slice, slice]
+
+WRONG_PLACE = 4.0
+"""How many times as large a piece must be for each rule of `Place` that it breaks, to be taken for the organ."""
+
+
+class Place(BaseModel):
+    """Where the centre of an organ lies.
+
+    Attributes:
+        side: the half of the scan, by the patient's left and right; None: in either.
+        depth: the half towards the patient's back or front; None: in either.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    side: Literal["left", "right"] | None = None
+    depth: Literal["back", "front"] | None = None
+
+
+class Postprocess(BaseModel):
+    """What is done to each label.
+
+    Attributes:
+        components: "all" pieces stay, or the "largest" alone: the one of the most voxels, where `WRONG_PLACE`
+            weighs what lies where the organ does not.
+        fill_holes: background that a label encloses within an axial slice becomes that label. A cavity closed on all
+            sides is enclosed in each of its slices, so these are filled too.
+        min_ml: pieces of fewer millilitres go, so that nothing may be left.
+        places: by label name, where its centre lies; labels that are missing may lie anywhere.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    components: Literal["all", "largest"] = "all"
+    fill_holes: bool = False
+    min_ml: float = Field(0.0, ge=0)
+    places: dict[str, Place] = {}
+
+    @property
+    def steps(self) -> int:
+        """How many things are done."""
+        return (self.components == "largest") + self.fill_holes + (self.min_ml > 0)
+
+    def words(self) -> str:
+        """Return what is done, such as "largest component, holes filled"; "nothing" where nothing is."""
+        done = ["largest component"] * (self.components == "largest") + ["holes filled"] * self.fill_holes
+        done += [f"pieces below {self.min_ml:g} mL dropped"] * (self.min_ml > 0)
+        return ", ".join(done) or "nothing"
+
+
+NOTHING = Postprocess()
+"""The label map stays as the network made it."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What one label consisted of before anything was done to it.
+
+    Attributes:
+        count: its pieces; voxels that share a face, an edge or a corner are connected.
+        stray_ml: millilitres outside of the piece that is taken for the organ.
+    """
+
+    count: int
+    stray_ml: float
+
+
+def postprocess(
+    labels: Labels, voxel_ml: float, names: Mapping[str, int], options: Postprocess = NOTHING
+) -> tuple[Labels, dict[str, Pieces]]:
+    """Apply `options` to a label map.
+
+    Args:
+        labels: uint8 [z, y, x], x -> patient's left, y -> back.
+        voxel_ml: volume of a voxel in mL.
+        names: label name -> value.
+        options: what to do.
+
+    Returns:
+        a new label map, and by label name what it consisted of.
+    """
+    done, pieces = labels.copy(), {}
+    for name, value in names.items():
+        box = box_of(labels == value)
+        if box is None:
+            pieces[name] = Pieces(0, 0.0)
+            continue
+        mask = labels[box] == value
+        kept, pieces[name] = _kept(mask, box, labels.shape, voxel_ml, options, options.places.get(name, Place()))
+        if options.fill_holes:
+            kept = fill_holes(kept)
+        view = done[box]
+        view[mask & ~kept] = 0
+        view[kept & (view == 0)] = value
+    return done, pieces
+
+
+def box_of(mask: Mask) -> Box | None:
+    """Return the smallest box that holds a mask [z, y, x]; None for an empty one."""
+    found = []
+    for axis in range(3):
+        held = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
+        if not len(held):
+            return None
+        found.append(slice(int(held[0]), int(held[-1]) + 1))
+    return found[0], found[1], found[2]
+
+
+def fill_holes(mask: Mask) -> Mask:
+    """Return a mask [z, y, x] with the background that it encloses within each slice; pixels connect by their edges."""
+    return np.stack([_filled(plane) for plane in mask])
+
+
+def _filled(plane: Mask) -> Mask:
+    if not plane.any():
+        return plane
+    around = np.zeros((plane.shape[0] + 2, plane.shape[1] + 2), np.uint8)
+    around[1:-1, 1:-1] = plane
+    cv2.floodFill(around, None, (0, 0), 2)
+    filled: Mask = around[1:-1, 1:-1] != 2
+    return filled
+
+
+def _kept(
+    mask: Mask, box: Box, shape: tuple[int, ...], voxel_ml: float, options: Postprocess, place: Place
+) -> tuple[Mask, Pieces]:
+    """Return what stays of a label that is not empty, and what it was; `mask` is its `box` of a scan of `shape`."""
+    numbers, count = number_pieces(mask)
+    voxels = np.bincount(numbers.ravel(), minlength=count + 1)[1:]
+    main = _main_piece(numbers, voxels, box, shape, place)
+    stays = voxels * voxel_ml >= options.min_ml
+    if options.components == "largest":
+        stays &= np.arange(count) == main
+    found = Pieces(count, float((voxels.sum() - voxels[main]) * voxel_ml))
+    return mask if stays.all() else np.concatenate([[False], stays])[numbers], found
+
+
+def _main_piece(
+    numbers: NDArray[np.integer], voxels: NDArray[np.integer], box: Box, shape: tuple[int, ...], place: Place
+) -> int:
+    """Return the index of the piece that is taken for the organ: the first one of the most weight."""
+    if len(voxels) == 1 or place == Place():
+        return int(voxels.argmax())
+    (_, rows, columns), piece = np.nonzero(numbers), numbers[numbers > 0] - 1
+    y = np.bincount(piece, rows) / voxels + box[1].start
+    x = np.bincount(piece, columns) / voxels + box[2].start
+    broken = np.zeros(len(voxels))
+    if place.side is not None:
+        broken += (x < (shape[2] - 1) / 2) if place.side == "left" else (x > (shape[2] - 1) / 2)
+    if place.depth is not None:
+        broken += (y < (shape[1] - 1) / 2) if place.depth == "back" else (y > (shape[1] - 1) / 2)
+    return int((voxels / WRONG_PLACE**broken).argmax())
