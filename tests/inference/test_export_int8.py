@@ -112,7 +112,8 @@ def test_the_threshold_is_the_one_fitted_on_valid_with_the_same_weights(run, tmp
     file = run / "calibration.json"
     try:
         for sha256, wanted in ((weights, 0.37), ("0" * 64, 0.5)):
-            file.write_text(json.dumps({"weights_sha256": sha256, "threshold": {"value": 0.37}, "quality": {}}))
+            threshold = {"value": 0.37, "mean_dice": 0.9, "mean_dice_at_half": 0.8, "cases": 3, "curve": []}
+            file.write_text(json.dumps({"weights_sha256": sha256, "threshold": threshold, "quality": {}}))
             told = Remarks()
             assert export(run, tmp_path / f"{wanted}.onnx", reporter=told).card.threshold == wanted
             assert any("0.37" in line for line in told.lines) == (wanted == 0.37)

@@ -91,8 +91,9 @@ def test_engines_of_float32_agree_on_a_real_scan_at_the_size_of_the_network(tmp_
         predict_slices(hu, load_predictor(root, engine=name), keep_probability=True).probability
         for name in ("keras", "onnx", "openvino")
     ]
-    body = float(np.quantile(found[0][hu > -200], 0.5))  # a threshold that puts half of the body inside
+    black = found[0].min()  # or nearly so in the other engines: no threshold for a comparison
+    body = float(np.median(found[0][found[0] > black + 0.01]))
     labels = [probability >= body for probability in found]
-    assert labels[0].sum() > 5000
+    assert labels[0].sum() > 1000
     for first, second in combinations(labels, 2):
         assert 2 * int((first & second).sum()) / int(first.sum() + second.sum()) >= 0.9999

@@ -161,7 +161,7 @@ def cases_with(
 
 
 def test_what_is_chosen_is_what_helps_and_no_more() -> None:
-    assert choose_postprocess(cases_with(), SPLEEN).options == NOTHING
+    assert choose_postprocess(cases_with(), SPLEEN).options == NOTHING.model_copy(update={"places": LEFT_BACK})
     stray = choose_postprocess(cases_with(stray=True), SPLEEN)
     assert (stray.options.components, stray.options.fill_holes, stray.options.min_ml) == ("largest", False, 0)
     assert stray.options.places == LEFT_BACK

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spleenseg.errors import UserError
 from spleenseg.evaluation.cases import CaseRow
 from spleenseg.evaluation.findings import CalibrationFindings, QualityFindings, ThresholdFindings
 from spleenseg.evaluation.passes import Pass
 from spleenseg.files import write_json
+from spleenseg.inference.fitted import Fitted
+from spleenseg.inference.postprocess_choice import Choice
 from spleenseg.metrics import (
     QualityCalibration,
     Threshold,
@@ -28,25 +28,18 @@ from spleenseg.metrics.calibration import BINS, dice_by_threshold
 AUTO = "auto"
 
 
-class Calibration(BaseModel):
-    """calibration.json: belongs to one file of weights.
-
-    Attributes:
-        weights_sha256: of the weights it was fitted with.
-        threshold: the best one on valid; None with several labels, where none is used.
-        quality: by label.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    kind: str = "spleenseg calibration"
-    format: int = 1
-    weights_sha256: str | None
-    threshold: Threshold | None
-    quality: dict[str, QualityCalibration]
+class Calibration(Fitted):
+    """calibration.json, as it is fitted and written."""
 
     @classmethod
-    def fit(cls, found: Pass, names: Mapping[str, int], weights_sha256: str | None, classes: int) -> Calibration:
+    def fit(
+        cls,
+        found: Pass,
+        names: Mapping[str, int],
+        weights_sha256: str | None,
+        classes: int,
+        postprocess: Choice | None = None,
+    ) -> Calibration:
         """Fit threshold and predicted Dice on the cases of a pass over the validation split."""
         threshold = best_threshold(list(found.histograms.values())) if classes == 1 else None
         place = round((threshold.value if threshold else 0.5) * BINS)
@@ -55,26 +48,11 @@ class Calibration(BaseModel):
             own = [counts for (_, label), counts in sorted(found.histograms.items()) if label == value]
             dices = [float(dice_by_threshold(counts)[place]) for counts in own]
             quality[name] = QualityCalibration.fit([agreement_of_histogram(counts) for counts in own], dices)
-        return cls(weights_sha256=weights_sha256, threshold=threshold, quality=quality)
+        return cls(weights_sha256=weights_sha256, threshold=threshold, quality=quality, postprocess=postprocess)
 
     def write(self, path: Path) -> None:
         """Write calibration.json atomically."""
         write_json(path, self.model_dump(mode="json"))
-
-    @classmethod
-    def read(cls, path: Path, weights_sha256: str | None) -> Calibration | None:
-        """Return what an earlier evaluation fitted with the same weights; None where there is none.
-
-        Raises:
-            UserError: the file is damaged.
-        """
-        if not path.is_file():
-            return None
-        try:
-            found = cls.model_validate(json.loads(path.read_bytes()))
-        except (OSError, ValueError, ValidationError) as error:
-            raise UserError(f"{path} is damaged; remove it and run `spleenseg evaluate --section eval`") from error
-        return found if found.weights_sha256 == weights_sha256 else None
 
 
 def parse_threshold(text: str | None) -> float | str | None:

@@ -93,7 +93,7 @@ class _Job:
         fitted, value, chosen = self._threshold(wanted)
         slices, found, names = self._pass(self.section, value)
         if self.section == _VALID:
-            fitted = self._fitted(found, names)
+            fitted = self._fitted(slices, found, names)
         by_slice = tuple(slice_rows(slices.files, found, names))
         by_case = tuple(case_rows(slices.files, found, names, slices.manifest, self.reporter))
         predicted = predicted_dice(found, names, fitted)
@@ -134,11 +134,15 @@ class _Job:
     def _fit_on_valid(self) -> Calibration:
         if self.section == _VALID:
             self.reporter.warn("the threshold is chosen on the very slices that are reported: expect less elsewhere")
-        _, found, names = self._pass(_VALID, self.config.infer.threshold)
-        return self._fitted(found, names)
+        return self._fitted(*self._pass(_VALID, self.config.infer.threshold))
 
-    def _fitted(self, found: Pass, names: dict[str, int]) -> Calibration:
-        fitted = Calibration.fit(found, names, self.weights_sha256, self.trained.config.model.num_classes)
+    def _fitted(self, slices: SliceSet, found: Pass, names: dict[str, int]) -> Calibration:
+        from spleenseg.evaluation.refine import choose_on
+
+        choice = choose_on(found, slices, names)
+        fitted = Calibration.fit(found, names, self.weights_sha256, self.trained.config.model.num_classes, choice)
+        if choice is not None:
+            self.reporter.say(choice.summary())
         fitted.write(self.run_folder.calibration)
         return fitted
 

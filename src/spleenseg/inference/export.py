@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,7 @@ from spleenseg.inference.exported_formats import (
     write_onnx,
     write_openvino,
 )
+from spleenseg.inference.fitted import Fitted
 from spleenseg.inference.labels import HALF
 from spleenseg.inference.model_card import LICENCE, ModelCard
 from spleenseg.progress import SILENT, Reporter
@@ -100,8 +100,9 @@ def export(
     from spleenseg.inference.loading import load_run
 
     trained = load_run(run, HALF if threshold is None else threshold, reporter)
-    threshold = _calibrated(run, trained, reporter) if threshold is None else threshold
-    card = ModelCard.of(trained.config, trained.manifest, version("spleenseg"), threshold, licence)
+    fitted = _fitted(run, trained)
+    threshold = _threshold_of(fitted, reporter) if threshold is None else threshold
+    card = _described(trained, fitted, threshold, licence, reporter)
     if format == LITERT:
         _probed(trained.model, card)
         return ExportSummary(path, card, write_litert(trained.model, path, card) / 1e6, None)
@@ -116,22 +117,32 @@ def export(
     return ExportSummary(path, card, size / 1e6, difference)
 
 
-def _calibrated(run: Path, trained: Trained, reporter: Reporter) -> float:
-    """Return the threshold that was fitted on valid with these weights, else 0.5."""
+def _fitted(run: Path, trained: Trained) -> Fitted | None:
+    """Return what was fitted on valid with these weights, if anything was."""
     from spleenseg.models.run_folder import RunFolder
 
-    path, weights = RunFolder.at(run).calibration, trained.manifest.weights
-    if not path.is_file() or trained.config.model.num_classes > 1:
+    weights = trained.manifest.weights
+    return None if weights is None else Fitted.read(RunFolder.at(run).calibration, weights.sha256)
+
+
+def _threshold_of(fitted: Fitted | None, reporter: Reporter) -> float:
+    """Return the threshold that was fitted on valid, else 0.5."""
+    if fitted is None or fitted.threshold is None or not 0 < fitted.threshold.value <= 1:
         return HALF
-    try:
-        facts = json.loads(path.read_bytes())
-        fitted = facts["threshold"]["value"] if facts["threshold"] else HALF
-        if weights is None or facts["weights_sha256"] != weights.sha256 or not 0 < fitted <= 1:
-            return HALF
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is damaged; remove it and run `spleenseg evaluate --section eval`") from error
-    reporter.say(f"threshold {fitted:g}, the best on valid by {path}; --threshold sets another")
-    return float(fitted)
+    value = float(fitted.threshold.value)
+    reporter.say(f"threshold {value:g}, the best on valid by calibration.json; --threshold sets another")
+    return value
+
+
+def _described(
+    trained: Trained, fitted: Fitted | None, threshold: float, licence: str, reporter: Reporter
+) -> ModelCard:
+    card = ModelCard.of(trained.config, trained.manifest, version("spleenseg"), threshold, licence)
+    if fitted is None:
+        return card
+    if fitted.postprocess is not None:
+        reporter.say(fitted.postprocess.summary())
+    return card.model_copy(update={"postprocess": fitted.postprocess, "quality": fitted.quality})
 
 
 def _probed(model: Any, card: ModelCard) -> tuple[Any, Any]:

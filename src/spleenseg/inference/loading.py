@@ -10,9 +10,12 @@ from spleenseg.config import Config
 from spleenseg.errors import UserError, did_you_mean
 from spleenseg.files import sha256
 from spleenseg.inference.engine import Engine
+from spleenseg.inference.fitted import Fitted
 from spleenseg.inference.labels import HALF
 from spleenseg.inference.onnx_engine import ModelFile, OnnxEngine
+from spleenseg.inference.postprocess import NOTHING
 from spleenseg.inference.predictor import Predictor, fingerprint, require_honoured
+from spleenseg.inference.record import Record, trained_mirrored
 from spleenseg.models.run_folder import MANIFEST_NAME
 from spleenseg.models.run_manifest import RunManifest
 from spleenseg.progress import SILENT, Reporter
@@ -141,13 +144,21 @@ def _of_precision(file: ModelFile, precision: str) -> ModelFile:
 
 def _of_run(run: Path | Config, batch_size: int, threshold: float, reporter: Reporter) -> Predictor:
     from spleenseg.inference.keras_engine import KerasEngine
+    from spleenseg.models.run_folder import RunFolder
 
     trained = load_run(run, threshold, reporter)
     assert trained.manifest.weights is not None  # it was loaded
     weights = sha256(_root(run) / trained.manifest.weights.file)
     settings = fingerprint(weights, threshold, trained.expectation.model_dump(mode="json"))
     engine = KerasEngine(trained.model, batch_size)
-    return Predictor(engine, trained.config, trained.expectation, threshold, batch_size, settings)
+    fitted = Fitted.read(RunFolder.at(_root(run)).calibration, weights)
+    record = Record(
+        name=_root(run).absolute().name,
+        mirrored=trained_mirrored(trained.manifest.config),
+        postprocess=fitted.postprocess.options if fitted and fitted.postprocess else NOTHING,
+        quality=fitted.quality if fitted else {},
+    )
+    return Predictor(engine, trained.config, trained.expectation, threshold, batch_size, settings, record)
 
 
 def _of_file(
@@ -160,7 +171,14 @@ def _of_file(
     _require_threshold(threshold, card.num_classes, file.path)
     running = _running(file, engine, precision, batch_size, threads)
     settings = fingerprint(file.sha256, threshold, engine, precision)
-    return Predictor(running, config, card.expectation, threshold, batch_size, settings)
+    record = Record(
+        name=_name_of(file.path),
+        engine=engine if precision == EXACT else f"{engine} {precision}",
+        mirrored=card.mirrored,
+        postprocess=card.postprocess.options if card.postprocess else NOTHING,
+        quality=card.quality,
+    )
+    return Predictor(running, config, card.expectation, threshold, batch_size, settings, record)
 
 
 def _running(file: ModelFile, engine: str, precision: str, batch_size: int, threads: int | None) -> Engine:
@@ -169,6 +187,12 @@ def _running(file: ModelFile, engine: str, precision: str, batch_size: int, thre
     from spleenseg.inference.openvino_engine import OpenVinoEngine
 
     return OpenVinoEngine(file, batch_size, threads, FAST if precision == FAST else EXACT)
+
+
+def _name_of(path: Path) -> str:
+    """Return what a model file is called: by its run folder where it has the usual name."""
+    path = path.absolute()
+    return path.parent.name if path.name in (EXPORTED_NAME, INT8_NAME) else path.stem
 
 
 def _require_threshold(threshold: float, classes: int, where: Path) -> None:

@@ -2,42 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from spleenseg.inference.postprocess import Pieces, box_of
+from spleenseg.metrics.spleen_size import is_spleen, spleen_size
 from spleenseg.volumes import Volume
 
-COLUMNS = ("case", "label", "volume_ml", "slices", "mean_hu", "touches_border", "notes")
+COLUMNS = (
+    *("case", "label", "volume_ml", "slices", "mean_hu", "sd_hu", "touches_border"),
+    *("components", "stray_ml", "size_class", "quality", "engine", "notes"),
+)
 Row = list[str | int | float | None]
 
 
-def measure(volume: Volume, labels: npt.NDArray[np.uint8], names: Mapping[str, int]) -> list[Row]:
+@dataclass(frozen=True)
+class Origin:
+    """Where a label map comes from.
+
+    Attributes:
+        pieces: by label name, what the network's own answer consisted of.
+        quality: by label name, the Dice it probably has; labels of which that is not known are missing.
+        engine: what ran the network.
+    """
+
+    pieces: Mapping[str, Pieces] = field(default_factory=dict)
+    quality: Mapping[str, float] = field(default_factory=dict)
+    engine: str = ""
+
+
+def measure(volume: Volume, labels: npt.NDArray[np.uint8], names: Mapping[str, int], origin: Origin) -> list[Row]:
     """Return one row of `COLUMNS` a label, also for labels that were not found (0 mL, no mean).
 
     Args:
         volume: the scan.
         labels: uint8 [z, y, x], of its shape.
         names: label name -> value.
+        origin: where the labels come from.
 
     Returns:
-        rows: case, label name, volume in mL, slices that hold it, mean HU, and "yes" where it touches the
-        border of the scan: it may be cut off there, and the volume too small; then what was done on reading.
+        rows: case; label name; volume in mL; slices that hold it; mean and standard deviation in HU; "yes" where it
+        touches the border of the scan: it may be cut off there, and the volume too small; pieces of the network's
+        answer, and how many mL lay outside of the main one; for a whole spleen its `SizeClass`; the Dice that is
+        expected; what ran the network; what was done on reading.
     """
-    return [_row(volume, labels == value, name) for name, value in names.items()]
+    return [_row(volume, labels == value, name, origin) for name, value in names.items()]
 
 
-def _row(volume: Volume, organ: npt.NDArray[np.bool_], name: str) -> Row:
-    voxels = int(np.count_nonzero(organ))
-    slices = int(np.count_nonzero(organ.any(axis=(1, 2))))
-    mean = round(float(volume.array[organ].mean(dtype=np.float64)), 1) if voxels else None
-    border = "yes" if touches_border(organ) else "no"
-    notes = "; ".join(volume.notes) or None
-    return [volume.case, name, round(voxels * volume.voxel_ml, 3), slices, mean, border, notes]
+def remarks(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a line for each label that somebody should look at: not found, cut off, or in several pieces."""
+    for row in rows:
+        facts = dict(zip(COLUMNS, row, strict=True))
+        if found := "; ".join(_odd(facts)):
+            yield f"{facts['case']}: {found}"
 
 
 def touches_border(organ: npt.NDArray[np.bool_]) -> bool:
     """Tell whether an organ, bool [z, y, x], reaches any face of the scan."""
     faces = (face for axis in range(3) for face in (organ.take(0, axis), organ.take(-1, axis)))
     return any(bool(face.any()) for face in faces)
+
+
+def _row(volume: Volume, organ: npt.NDArray[np.bool_], name: str, origin: Origin) -> Row:
+    pieces, notes = origin.pieces.get(name), "; ".join(volume.notes) or None
+    came = [pieces.count, round(pieces.stray_ml, 3)] if pieces else [None, None]
+    quality = origin.quality.get(name)
+    box = box_of(organ)
+    if box is None:
+        found: Row = [0.0, 0, None, None, "no", *came, None]
+    else:
+        inside = organ[box]
+        hu, cut_off = volume.array[box][inside], touches_border(organ)
+        ml, slices = round(len(hu) * volume.voxel_ml, 3), int(np.count_nonzero(inside.any(axis=(1, 2))))
+        means = [round(float(value), 1) for value in (hu.mean(dtype=np.float64), hu.std(dtype=np.float64))]
+        size = str(spleen_size(ml)) if is_spleen(name) and not cut_off else None
+        found = [ml, slices, *means, "yes" if cut_off else "no", *came, size]
+    return [volume.case, name, *found, None if quality is None else round(quality, 3), origin.engine, notes]
+
+
+def _odd(facts: Mapping[str, str | int | float | None]) -> Iterator[str]:
+    if not facts["volume_ml"]:
+        yield f"no {facts['label']} found"
+    elif facts["touches_border"] == "yes":
+        yield f"{facts['label']} reaches the border of the scan: it may be cut off there, and the volume too small"
+    if int(facts["components"] or 0) > 1:
+        yield f"the network found {facts['components']} pieces of {facts['label']}, {facts['stray_ml']} mL astray"

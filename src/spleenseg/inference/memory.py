@@ -46,7 +46,9 @@ def bytes_of(text: str) -> int:
     return size
 
 
-def plan(shape: tuple[int, ...], limit: int, batch_size: int, pixels: int, keep_probability: bool) -> Plan:
+def plan(
+    shape: tuple[int, ...], limit: int, batch_size: int, pixels: int, keep_probability: bool, held: int = 0
+) -> Plan:
     """Decide what fits beside a scan: first smaller batches give way, then the probabilities go to disk.
 
     Args:
@@ -55,13 +57,14 @@ def plan(shape: tuple[int, ...], limit: int, batch_size: int, pixels: int, keep_
         batch_size: slices at once where there is room.
         pixels: of a slice on the network's grid.
         keep_probability: whether probabilities are wanted.
+        held: slices whose probabilities are held at once beside them, for smoothing.
 
     Raises:
         UserError: the scan with one slice at a time takes more.
     """
     voxels = int(np.prod(shape, dtype=np.int64))
     step = _ACTIVATIONS * max(pixels, shape[1] * shape[2])
-    free = limit - _PROGRAM - _VOXEL * voxels - step
+    free = limit - _PROGRAM - _VOXEL * voxels - step - _PROBABILITY * held * shape[1] * shape[2]
     if free < 0:
         size = "x".join(map(str, shape[::-1]))
         raise UserError(

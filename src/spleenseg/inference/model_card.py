@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from spleenseg.config import Config
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.errors import UserError
+from spleenseg.inference.postprocess_choice import Choice
+from spleenseg.inference.record import trained_mirrored
+from spleenseg.metrics import QualityCalibration
 from spleenseg.models.run_config import restored
 from spleenseg.models.run_manifest import RunManifest
 
@@ -36,6 +39,9 @@ class ModelCard(BaseModel):
         precision: "float32", or "int8" where weights and activations are quantised.
         dice_on_valid: with int8, the mean Dice on the validation slices: (float32, int8).
         dice_on_valid_fast: the same of a float32 model: (float32, computed in bfloat16); None: not measured.
+        mirrored: whether slices were shown mirrored left-right in training as well.
+        postprocess: what was chosen on valid for its masks; None: it was not measured.
+        quality: by label, how the Dice of its masks follows from what is known without truth.
         weights_sha256: of the weights it was made from.
         training_data_sha256: of the slices it was trained on; None: nobody recorded it.
         trained_by: version of the program that trained.
@@ -64,6 +70,9 @@ class ModelCard(BaseModel):
     precision: Literal["float32", "int8"] = "float32"
     dice_on_valid: tuple[float, float] | None = None
     dice_on_valid_fast: tuple[float, float] | None = None
+    mirrored: bool = False
+    postprocess: Choice | None = None
+    quality: dict[str, QualityCalibration] = {}
     weights_sha256: str
     training_data_sha256: str | None
     trained_by: str
@@ -82,6 +91,7 @@ class ModelCard(BaseModel):
             **{key: getattr(config.dataset, key) for key in ("color_order", "resize_interpolation")},
             **manifest.expectation.model_dump(),
             threshold=threshold,
+            mirrored=trained_mirrored(manifest.config),
             weights_sha256=manifest.weights.sha256,
             training_data_sha256=train.sha256 if train else None,
             trained_by=manifest.spleenseg,

@@ -6,13 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spleenseg.errors import UserError
-from spleenseg.inference.measure import Row, measure
+from spleenseg.inference.measure import Origin, Row, measure, remarks
 from spleenseg.inference.memory import plan
-from spleenseg.inference.predictor import Predictor
+from spleenseg.inference.postprocess import postprocess
+from spleenseg.inference.predictor import SliceModel
 from spleenseg.inference.reading import Reading, read_ct
+from spleenseg.inference.refinement import Refinement
 from spleenseg.inference.scans import Scan
 from spleenseg.inference.slices import Prediction, predict_slices
+from spleenseg.inference.smoothing import Smoothing
 from spleenseg.inference.stopwatch import Stopwatch
+from spleenseg.metrics.quality import agreement_of_sizes
 from spleenseg.progress import Reporter
 from spleenseg.render import volume_overlay
 from spleenseg.volumes import Volume, write_dicom_seg, write_labels, write_map, write_seg_nrrd
@@ -29,16 +33,18 @@ class OneScan:
         probabilities: whether they are written too.
         formats: of the label map.
         reading: how scans are read.
+        refinement: what is done for better masks.
         limit: bytes the program may take.
         reporter: shows progress and is told what reading changed.
     """
 
     out: Path
-    predictor: Predictor
+    predictor: SliceModel
     settings: str
     probabilities: bool
     formats: tuple[str, ...]
     reading: Reading
+    refinement: Refinement
     limit: int
     reporter: Reporter
 
@@ -56,9 +62,13 @@ class OneScan:
             volume = self._read(scan)
         with watch.phase("predict"):
             prediction = self._predict(volume)
+            prediction, origin = self._refined(volume, prediction)
         with watch.phase("write"):
             self._write(volume, prediction, scan)
-        return measure(volume, prediction.labels, self.predictor.names)
+        rows = measure(volume, prediction.labels, self.predictor.names, origin)
+        for line in remarks(rows):
+            self.reporter.warn(line)
+        return rows
 
     def _read(self, scan: Scan) -> Volume:
         volume = read_ct(scan, self.reading)
@@ -69,18 +79,39 @@ class OneScan:
         return volume
 
     def _predict(self, volume: Volume) -> Prediction:
-        size, batch = self.predictor.config.model, self.predictor.batch_size
-        pixels = size.image_height * size.image_width
-        fits = plan(volume.array.shape, self.limit, batch, pixels, self.probabilities)
+        smoothing = Smoothing(self.refinement.smooth_mm, volume.spacing) if self.refinement.smooth_mm else None
+        fits = plan(
+            volume.array.shape,
+            self.limit,
+            self.predictor.batch_size,
+            self.predictor.pixels,
+            self.probabilities,
+            held=len(smoothing.weights) if smoothing else 0,
+        )
         with self.reporter.task(f"slices of {volume.case}", len(volume.array)) as task:
             return predict_slices(
                 volume.array,
-                replace(self.predictor, batch_size=fits.batch_size),
+                self.predictor,
                 slice_mm=volume.spacing[2],
+                batch_size=fits.batch_size,
                 keep_probability=self.probabilities,
                 spill=self.out if fits.on_disk else None,
+                smoothing=smoothing,
                 advance=task.advance,
             )
+
+    def _refined(self, volume: Volume, prediction: Prediction) -> tuple[Prediction, Origin]:
+        """Post-process the labels; return also where they come from."""
+        record, names = self.predictor.record, self.predictor.names
+        options = self.refinement.postprocess(record.postprocess)
+        labels, pieces = postprocess(prediction.labels, volume.voxel_ml, names, options)
+        known = {} if self.refinement.smooth_mm else record.quality
+        quality = {
+            name: known[name].predict(agreement_of_sizes([int(size) for size in sizes]))
+            for name, sizes in zip(names, prediction.sizes, strict=True)
+            if name in known
+        }
+        return replace(prediction, labels=labels), Origin(pieces, quality, record.engine)
 
     def _write(self, volume: Volume, prediction: Prediction, scan: Scan) -> None:
         names = self.predictor.names

@@ -20,6 +20,7 @@ from spleenseg.metrics.components import number_pieces
 Labels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
+Components = Literal["all", "largest"]
 
 WRONG_PLACE = 4.0
 """How many times as large a piece must be for each rule of `Place` that it breaks, to be taken for the organ."""
@@ -53,7 +54,7 @@ class Postprocess(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    components: Literal["all", "largest"] = "all"
+    components: Components = "all"
     fill_holes: bool = False
     min_ml: float = Field(0.0, ge=0)
     places: dict[str, Place] = {}

@@ -10,13 +10,14 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from spleenseg.inference.postprocess import Labels, Place, Postprocess, postprocess
+from spleenseg.inference.postprocess import Components, Labels, Place, Postprocess, postprocess
 from spleenseg.metrics.overlap import confusion, dice
 
 LEAST_CASES = 3
 """From how many cases on something is concluded."""
 MIN_ML = 1.0
 """The smallest volume that is tried."""
+_COMPONENTS: tuple[Components, ...] = ("all", "largest")
 _TIE = 1e-4  # of mean Dice
 _OFF_MIDDLE = 0.05  # of the scan's width or depth
 
@@ -91,12 +92,9 @@ def places_of(cases: Sequence[CaseMasks], names: Mapping[str, int]) -> dict[str,
 
 def _candidates(places: dict[str, Place], sized: bool) -> Iterator[Postprocess]:
     """Yield all options, those that do least first."""
-    choices: tuple[Literal["all", "largest"], ...] = ("all", "largest")
     every = [
-        Postprocess(
-            components=components, fill_holes=fill, min_ml=least, places=places if components == "largest" else {}
-        )
-        for components, fill, least in product(choices, (False, True), (0.0, MIN_ML) if sized else (0.0,))
+        Postprocess(components=components, fill_holes=fill, min_ml=least, places=places)
+        for components, fill, least in product(_COMPONENTS, (False, True), (0.0, MIN_ML) if sized else (0.0,))
     ]
     yield from sorted(every, key=lambda options: options.steps)
 

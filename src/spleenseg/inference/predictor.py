@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -17,10 +18,56 @@ from spleenseg.config import Config
 from spleenseg.datasets.fit import fit_image, fit_size
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.errors import UserError
-from spleenseg.inference.engine import Engine, Floats
+from spleenseg.inference.engine import HU, Engine, Floats, HuEngine
 from spleenseg.inference.labels import HALF, label_names, labels_of
+from spleenseg.inference.record import UNKNOWN, Record
+from spleenseg.inference.shown import shown
 
 Pixels = npt.NDArray[np.uint8]
+
+
+class SliceModel(Protocol):
+    """What answers for slices of scans: one model, or several together.
+
+    Attributes: see `Predictor`.
+    """
+
+    @property
+    def expectation(self) -> Expectation:
+        """How slices must look."""
+
+    @property
+    def threshold(self) -> float:
+        """See `labels_of`."""
+
+    @property
+    def batch_size(self) -> int:
+        """Slices predicted at once."""
+
+    @property
+    def settings(self) -> str:
+        """Fingerprint of all that decides a label."""
+
+    @property
+    def record(self) -> Record:
+        """What else is known of it."""
+
+    @property
+    def names(self) -> dict[str, int]:
+        """Label name -> value in label maps."""
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a slice on the network's grid."""
+
+    def of_hu(self, stacks: HU) -> Floats:
+        """Predict slices, int16 HU [N, S, H, W] as `HuEngine.of_hu` takes them -> float32 [N, H, W, K]."""
+
+    def labels(self, probabilities: Floats) -> Pixels:
+        """Decide the label of every pixel, uint8 [...] from [..., K]; an organ alone is 1."""
+
+    def values(self, labels: Pixels) -> Pixels:
+        """Return labels as label maps hold them."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +81,7 @@ class Predictor:
         threshold: see `labels_of`.
         batch_size: pictures predicted at once.
         settings: fingerprint of all that decides a label: weights, threshold, expectation.
+        record: what else is known of the model.
     """
 
     engine: Engine
@@ -42,6 +90,12 @@ class Predictor:
     threshold: float = HALF
     batch_size: int = 4
     settings: str = ""
+    record: Record = UNKNOWN
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a slice on the network's grid."""
+        return self.config.model.image_height * self.config.model.image_width
 
     @property
     def names(self) -> dict[str, int]:
@@ -63,6 +117,13 @@ class Predictor:
             batch = np.stack([self._fitted(picture) for picture in group]).astype(np.float32)
             for picture, found in zip(group, self.engine.probabilities(batch), strict=True):
                 yield at_size(found, (picture.shape[0], picture.shape[1]))
+
+    def of_hu(self, stacks: HU) -> Floats:
+        """Predict slices of a scan, see `HuEngine.of_hu`."""
+        if isinstance(self.engine, HuEngine):
+            return self.engine.of_hu(stacks)
+        found = np.stack(list(self.probabilities(shown(stack, self.expectation) for stack in stacks)))
+        return found[:, :, ::-1] if self.expectation.display == "reference" else found
 
     def labels(self, probabilities: Floats) -> Pixels:
         """Decide the label of every pixel, uint8 [...] from [..., K]; an organ alone is 1."""

@@ -7,20 +7,23 @@ from pathlib import Path
 
 from spleenseg.errors import UserError
 from spleenseg.inference.cohort import Cohort
+from spleenseg.inference.ensemble import load_models
 from spleenseg.inference.ledger import Ledger
-from spleenseg.inference.loading import EXACT, load_predictor
+from spleenseg.inference.loading import EXACT
 from spleenseg.inference.memory import DEFAULT_LIMIT, bytes_of
 from spleenseg.inference.one_scan import OneScan
 from spleenseg.inference.reading import Reading
+from spleenseg.inference.refinement import Refinement
 from spleenseg.inference.results import SegmentSummary
 from spleenseg.inference.scans import FORMATS, TABLES, find_scans, require_safe
+from spleenseg.inference.views import with_views
 from spleenseg.progress import SILENT, Reporter
 
 
 def segment(
     inputs: Sequence[Path | str],
     out: Path | str = Path("segmentations"),
-    model: Path | str = Path(),
+    model: Path | str | Sequence[Path | str] = Path(),
     *,
     engine: str | None = None,
     precision: str = EXACT,
@@ -29,6 +32,7 @@ def segment(
     probabilities: bool = False,
     formats: Sequence[str] = ("nifti",),
     reading: Reading = Reading(),
+    refinement: Refinement = Refinement(),
     resume: bool = False,
     batch_size: int = 4,
     max_memory: str = DEFAULT_LIMIT,
@@ -42,7 +46,7 @@ def segment(
         inputs: NIfTI, NRRD or MetaImage files, DICOM (a folder, a zip archive, a multi-frame file), folders of
             any of them, or patterns.
         out: the folder to write to; made if need be.
-        model: the run folder of a training, or an exported model.
+        model: the run folder of a training, or an exported model; several of them answer together.
         engine, precision: what runs it and how, see `load_predictor`.
         threads: for an exported model; None: all cores.
         threshold: probability from which a voxel is organ; models of several labels take the likeliest. None:
@@ -50,6 +54,7 @@ def segment(
         probabilities: also write `{case}_prob.nii.gz` (with several labels: of any of them).
         formats: of the label map, of `scans.FORMATS`: "nifti", "dicom-seg", "nrrd".
         reading: how the scans are read; what it changed stands in the notes of volumes.csv.
+        refinement: what is done for better masks; by default what helped on the model's own validation split.
         resume: keep the scans that an earlier run into `out` finished with the same model, threshold and reading.
         batch_size: slices predicted at once.
         max_memory: what the program may take, such as "2GB": batches shrink, then probabilities go to a temporary
@@ -65,8 +70,9 @@ def segment(
     require_safe(scans, out, probabilities, formats)
     ledger = Ledger(out)
     _refuse_existing(ledger, [name for scan in scans for name in scan.outputs(probabilities, formats)], resume)
-    predictor = load_predictor(
-        Path(model),
+    given = [model] if isinstance(model, Path | str) else model
+    predictor = load_models(
+        [Path(one) for one in given],
         engine=engine,
         precision=precision,
         batch_size=batch_size,
@@ -74,9 +80,11 @@ def segment(
         threads=threads,
         reporter=reporter,
     )
-    settings = predictor.settings + reading.asked()
+    if refinement.tta:
+        predictor = with_views(predictor)
+    settings = predictor.settings + reading.asked() + refinement.settings(predictor.record.postprocess)
     _refuse_other_settings(ledger, settings)
-    one = OneScan(out, predictor, settings, probabilities, formats, reading, limit, reporter)
+    one = OneScan(out, predictor, settings, probabilities, formats, reading, refinement, limit, reporter)
     return Cohort(ledger, one, reporter).all(scans)
 
 

@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from spleenseg.datasets.manifest import Expectation
-from spleenseg.datasets.stacks import reach
-from spleenseg.inference.engine import HU, Floats, HuEngine
+from spleenseg.inference.engine import HU, Floats
 from spleenseg.inference.labels import organ_probability
 from spleenseg.inference.memory import on_disk
-from spleenseg.inference.predictor import Pixels, Predictor
-from spleenseg.volumes import apply_window
+from spleenseg.inference.predictor import Pixels, SliceModel
+from spleenseg.inference.shown import is_black, shown, with_neighbours
+from spleenseg.inference.smoothing import Smoothing
+from spleenseg.metrics.quality import THRESHOLDS
+
+Sizes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,19 +28,24 @@ class Prediction:
     Attributes:
         labels: uint8 [z, y, x], values as `Predictor.names` says, 0 for the background.
         probability: float32 [z, y, x], that a voxel is any label but the background; None unless asked for.
+        sizes: int64 [label, threshold]: voxels from each of `metrics.quality.THRESHOLDS` on, the labels in the order
+            of `Predictor.names`.
     """
 
     labels: npt.NDArray[np.uint8]
     probability: Floats | None
+    sizes: Sizes
 
 
 def predict_slices(
     hu: HU,
-    predictor: Predictor,
+    predictor: SliceModel,
     *,
     slice_mm: float | None = None,
+    batch_size: int | None = None,
     keep_probability: bool = False,
     spill: Path | None = None,
+    smoothing: Smoothing | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Prediction:
     """Segment a scan. Only a batch of slices is held beside the scan and its labels.
@@ -46,8 +54,10 @@ def predict_slices(
         hu: int16 HU [z, y, x], radiological axes (x -> patient's left, y -> back, z -> up).
         predictor: the model, with what it expects.
         slice_mm: distance of the slices, for models whose neighbours lie at a distance in mm.
+        batch_size: slices at once; None: as the model says.
         keep_probability: also return the probabilities (four bytes a voxel).
         spill: the folder whose temporary file holds the probabilities instead of memory.
+        smoothing: of the probabilities, before anything is decided.
         advance: called after each slice.
 
     Returns:
@@ -55,35 +65,15 @@ def predict_slices(
     """
     labels = np.zeros(hu.shape, np.uint8)
     probability = _room(hu.shape, spill) if keep_probability else None
-    for z, upright in enumerate(_found(hu, predictor, slice_mm)):
+    sizes = np.zeros((len(predictor.names), len(THRESHOLDS)), np.int64)
+    found = _found(hu, predictor, slice_mm, batch_size or predictor.batch_size)
+    for z, upright in enumerate(found if smoothing is None else smoothing.apply(found)):
         labels[z] = predictor.values(predictor.labels(upright))
+        sizes += _sizes(upright)
         if probability is not None:
             probability[z] = organ_probability(upright)
         advance()
-    return Prediction(labels, probability)
-
-
-def _room(shape: tuple[int, ...], spill: Path | None) -> Floats:
-    return np.zeros(shape, np.float32) if spill is None else on_disk(shape, spill)
-
-
-def _found(hu: HU, predictor: Predictor, slice_mm: float | None) -> Iterator[Floats]:
-    """Yield the probabilities of each slice, radiological, float32 [y, x, K]."""
-    look, engine = predictor.expectation, predictor.engine
-    if isinstance(engine, HuEngine):
-        for start in range(0, len(hu), predictor.batch_size):
-            group = range(start, min(start + predictor.batch_size, len(hu)))
-            yield from engine.of_hu(np.stack([_near(hu, z, look, slice_mm) for z in group]))
-        return
-    for found in predictor.probabilities(shown_slices(hu, look, slice_mm)):
-        yield found[:, ::-1] if look.display == "reference" else found
-
-
-def _near(hu: HU, z: int, look: Expectation, slice_mm: float | None) -> HU:
-    """Return a slice and its neighbours from the lowest up, int16 [S, y, x]; beyond an end the outermost again."""
-    steps = np.array(reach(look.context, look.context_mm, slice_mm))
-    near: HU = hu[np.clip(z + steps, 0, len(hu) - 1)]
-    return near
+    return Prediction(labels, probability, sizes)
 
 
 def shown_slices(hu: HU, expectation: Expectation, slice_mm: float | None = None) -> Iterator[Pixels]:
@@ -95,11 +85,45 @@ def shown_slices(hu: HU, expectation: Expectation, slice_mm: float | None = None
         slice_mm: distance of the slices, needed where the model records `context_mm`.
 
     Yields:
-        uint8 [y, x], or with neighbours or several windows [y, x, C]: for each window the slice and its
-        neighbours from the lowest up; beyond the first and the last one the outermost is repeated.
+        see `shown.shown`.
     """
     for z in range(len(hu)):
-        near = _near(hu, z, expectation, slice_mm)
-        grey = np.concatenate([apply_window(near, window) for window in expectation.shown_windows])
-        shown = grey[:, :, ::-1] if expectation.display == "reference" else grey
-        yield np.ascontiguousarray(shown.transpose(1, 2, 0) if expectation.channels > 1 else shown[0])
+        yield shown(with_neighbours(hu, z, expectation, slice_mm), expectation)
+
+
+def _room(shape: tuple[int, ...], spill: Path | None) -> Floats:
+    return np.zeros(shape, np.float32) if spill is None else on_disk(shape, spill)
+
+
+def _sizes(probabilities: Floats) -> Sizes:
+    """Count the pixels of a slice [y, x, K] from each threshold on, by label."""
+    organs = probabilities if probabilities.shape[-1] == 1 else probabilities[..., 1:]
+    above = [[np.count_nonzero(organs[..., k] >= np.float32(t)) for t in THRESHOLDS] for k in range(organs.shape[-1])]
+    return np.array(above, np.int64)
+
+
+def _found(hu: HU, predictor: SliceModel, slice_mm: float | None, batch_size: int) -> Iterator[Floats]:
+    """Yield the probabilities of each slice, radiological, float32 [y, x, K].
+
+    Slices of nothing but air are one picture to the network: it is asked once, and its answer serves for all.
+    """
+    black = is_black(hu, predictor.expectation, slice_mm)
+    asked = ~black
+    asked[np.flatnonzero(black)[:1]] = True
+    answers = _answers(hu, np.flatnonzero(asked), predictor, slice_mm, batch_size)
+    of_air: Floats | None = None
+    for slice_is_black in black:
+        if not slice_is_black:
+            yield next(answers)
+        else:
+            of_air = next(answers) if of_air is None else of_air
+            yield of_air
+
+
+def _answers(
+    hu: HU, places: npt.NDArray[np.intp], predictor: SliceModel, slice_mm: float | None, batch_size: int
+) -> Iterator[Floats]:
+    look = predictor.expectation
+    for start in range(0, len(places), batch_size):
+        group = places[start : start + batch_size]
+        yield from predictor.of_hu(np.stack([with_neighbours(hu, int(z), look, slice_mm) for z in group]))

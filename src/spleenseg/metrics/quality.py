@@ -41,8 +41,12 @@ def agreement_of_probabilities(probability: NDArray[np.floating], thresholds: Se
 
 
 def agreement_of_histogram(counts: NDArray[np.float64], thresholds: Sequence[float] = THRESHOLDS) -> float:
-    """Return `agreement_of_probabilities` from a `calibration.histogram` of them (masks of thresholds are nested)."""
-    sizes = [int(counts[0, :, round(threshold * BINS) :].sum()) for threshold in thresholds]
+    """Return `agreement_of_probabilities` from a `calibration.histogram` of them."""
+    return agreement_of_sizes([int(counts[0, :, round(threshold * BINS) :].sum()) for threshold in thresholds])
+
+
+def agreement_of_sizes(sizes: Sequence[int]) -> float:
+    """Return `agreement_of_probabilities` from the voxels of each threshold's mask (which lie in one another)."""
     pairs = [sorted(pair) for pair in combinations(sizes, 2)]
     return float(np.mean([2 * less / (less + more) if more else 1.0 for less, more in pairs]))
 

@@ -1,0 +1,48 @@
+"""calibration.json: what `evaluate` fitted on the validation split for one file of weights, read where it is used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spleenseg.errors import UserError
+from spleenseg.inference.postprocess_choice import Choice
+from spleenseg.metrics import QualityCalibration, Threshold
+
+
+class Fitted(BaseModel):
+    """The content of calibration.json.
+
+    Attributes:
+        weights_sha256: of the weights it was fitted with.
+        threshold: the best one on valid; None with several labels, where none is used.
+        quality: by label, how its Dice follows from what is known without truth.
+        postprocess: what was found to help; None where it was not measured.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: str = "spleenseg calibration"
+    format: int = 1
+    weights_sha256: str | None
+    threshold: Threshold | None
+    quality: dict[str, QualityCalibration]
+    postprocess: Choice | None = None
+
+    @classmethod
+    def read(cls, path: Path, weights_sha256: str | None) -> Self | None:
+        """Return what an earlier evaluation fitted with the same weights; None where there is none.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        if not path.is_file():
+            return None
+        try:
+            found = cls.model_validate(json.loads(path.read_bytes()))
+        except (OSError, ValueError, ValidationError) as error:
+            raise UserError(f"{path} is damaged; remove it and run `spleenseg evaluate --section eval`") from error
+        return found if found.weights_sha256 == weights_sha256 else None

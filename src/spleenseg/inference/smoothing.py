@@ -1,0 +1,66 @@
+"""Probabilities smoothed in millimetres before the threshold, slice by slice as they come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from math import ceil
+
+import cv2
+import numpy as np
+
+from spleenseg.inference.engine import Floats
+
+_REACH = 3.0  # standard deviations
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """A Gaussian in three dimensions.
+
+    Attributes:
+        mm: its standard deviation.
+        spacing: of the voxels, (x, y, z) in mm.
+    """
+
+    mm: float
+    spacing: tuple[float, float, float]
+
+    @property
+    def weights(self) -> Floats:
+        """What the slices of each output weigh, from the lowest up; an odd number of them."""
+        reach = ceil(_REACH * self.mm / self.spacing[2])
+        steps = np.arange(-reach, reach + 1) * self.spacing[2] / self.mm
+        return np.asarray(np.exp(-0.5 * steps**2), np.float32)
+
+    def apply(self, slices: Iterable[Floats]) -> Iterator[Floats]:
+        """Yield as many slices, float32 [y, x, K]; no more of them are held than `weights` are.
+
+        What lies outside of the scan weighs nothing across slices and repeats the edge within them, so that a
+        constant stays what it is.
+        """
+        weights = self.weights
+        held: deque[Floats | None] = deque(maxlen=len(weights))
+        outside = len(weights) // 2
+        for plane in chain(repeat(None, outside), map(self._in_plane, slices), repeat(None, outside)):
+            held.append(plane)
+            if len(held) == len(weights):
+                yield _mean(held, weights)
+
+    def _in_plane(self, plane: Floats) -> Floats:
+        x, y, _ = self.spacing
+        blurred = cv2.GaussianBlur(
+            np.ascontiguousarray(plane), (0, 0), self.mm / x, sigmaY=self.mm / y, borderType=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(blurred, np.float32).reshape(plane.shape)
+
+
+def _mean(planes: Sequence[Floats | None] | deque[Floats | None], weights: Floats) -> Floats:
+    present = [(plane, weight) for plane, weight in zip(planes, weights, strict=True) if plane is not None]
+    total = np.float32(sum(weight for _, weight in present))
+    found = np.zeros_like(present[0][0])
+    for plane, weight in present:
+        found += plane * (weight / total)
+    return found
