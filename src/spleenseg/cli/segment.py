@@ -16,12 +16,29 @@ def segment(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="NIfTI, DICOM, NRRD or MetaImage, or folders.")
     ],
-    model: Annotated[Path, typer.Option("--model", help="A run folder (of a config), or an exported model.onnx.")],
+    model: Annotated[
+        list[Path],
+        typer.Option("--model", help="A run folder (of a config), or an exported model.onnx; several are averaged."),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("segmentations"),
     engine: Engine = None,
     precision: Precision = "exact",
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Probability from which a voxel counts (default: the model's).")
+    ] = None,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average five views of each slice (six for models trained mirrored).")
+    ] = False,
+    smooth: Annotated[float, typer.Option(metavar="MM", min=0, max=10, help="Smooth the probabilities.")] = 0,
+    components: Annotated[
+        str | None, typer.Option(help="all or largest: which pieces stay (default: what helped on valid, else all).")
+    ] = None,
+    fill_holes: Annotated[
+        bool | None,
+        typer.Option("--fill-holes/--no-fill-holes", help="Fill holes (default: if that helped on valid)."),
+    ] = None,
+    min_ml: Annotated[
+        float | None, typer.Option(metavar="ML", min=0, help="Drop pieces of less (default: as helped on valid).")
     ] = None,
     probabilities: Annotated[bool, typer.Option("--prob", help="Also write the probabilities.")] = False,
     formats: Annotated[
@@ -41,6 +58,7 @@ def segment(
     """Segment CT volumes in their own geometry: label map, overlay, volumes.csv."""
     load_nibabel_alone()
     from spleenseg.inference.reading import Reading
+    from spleenseg.inference.refinement import Refinement
     from spleenseg.inference.segment import segment as run
 
     reporter = terminal(quiet)
@@ -55,6 +73,7 @@ def segment(
         probabilities=probabilities,
         formats=formats or ("nifti",),
         reading=Reading(series, allow_gaps, orientation),
+        refinement=Refinement(components, fill_holes, min_ml, tta, smooth),
         resume=resume,
         batch_size=batch_size,
         max_memory=max_memory,
