@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from spleenseg.errors import UserError
+from spleenseg.inference import slices
 from spleenseg.inference.labels import labels_of, organ_probability
 from spleenseg.inference.loading import load_predictor
+from spleenseg.inference.shown import is_black
 from spleenseg.inference.slices import predict_slices, shown_slices
-from spleenseg.volumes import apply_window
+from spleenseg.volumes import apply_window, read_volume
 
 from .runs import LEFT_NEIGHBOUR, SPLEEN, blocks, brightness_run
 
@@ -150,3 +152,59 @@ def test_weights_and_threshold_change_the_settings(tmp_path):
     assert known.isdisjoint({load_predictor(first, threshold=0.4).settings})
     assert len(known) == 2
     assert load_predictor(first, batch_size=1).settings in known
+
+
+class Counted:
+    """A model that counts the slices it is asked for."""
+
+    def __init__(self, model):
+        self.model, self.asked = model, 0
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+    def of_hu(self, stacks, *more):
+        self.asked += len(stacks)
+        return self.model.of_hu(stacks, *more)
+
+
+def padded_with_air(hu):
+    """Return a scan in the middle of slices of nothing but air, of several densities."""
+    air = np.full((5, *hu.shape[1:]), -1000, np.int16)
+    air[1:3] = -160  # as black as all others in this window
+    return np.concatenate([air, hu, air])
+
+
+@pytest.mark.parametrize(("context", "asked"), [(0, 5), (1, 7)])
+@pytest.mark.parametrize("blank", [0.1, 0.5, -0.5])
+def test_air_is_asked_for_once_and_answers_for_every_slice_of_it(tmp_path, monkeypatch, context, asked, blank):
+    run = brightness_run(tmp_path, [blank], of_context(context))  # with -0.5 air itself is organ to it
+    hu = padded_with_air(blocks((4, 32, 16)))
+    model = Counted(load_predictor(run))
+    found = predict_slices(hu, model, keep_probability=True)
+    assert model.asked == asked
+    monkeypatch.setattr(slices, "is_black", lambda hu, *_: np.zeros(len(hu), bool))
+    every = predict_slices(hu, load_predictor(run), keep_probability=True)
+    np.testing.assert_array_equal(found.labels, every.labels)
+    np.testing.assert_array_equal(found.probability, every.probability)
+    np.testing.assert_array_equal(found.sizes, every.sizes)
+
+
+def test_a_single_voxel_above_the_window_makes_a_slice_count():
+    hu = np.full((3, 8, 8), -160, np.int16)
+    hu[1, 4, 4] = -159
+    np.testing.assert_array_equal(is_black(hu, SPLEEN), [True, False, True])
+    np.testing.assert_array_equal(is_black(hu, of_context(1)), [False] * 3)
+    both = SPLEEN.model_copy(update={"windows": ((-160, 240), (-500, 100))})
+    assert not is_black(hu, both).any()
+
+
+def test_on_a_real_scan_leaving_air_out_changes_no_voxel(tmp_path, real_data, monkeypatch):
+    model = load_predictor(brightness_run(tmp_path, [0.5], image_width=96, image_height=96))
+    for path in ("amos-0001/ct.nii.gz", "totalsegmentator-example/example_ct.nii.gz"):
+        real = np.ascontiguousarray(read_volume(real_data / path).array[:, ::4, ::4])
+        for hu in (real, padded_with_air(real)):
+            with monkeypatch.context() as patch:
+                skipped = predict_slices(hu, model).labels
+                patch.setattr(slices, "is_black", lambda hu, *_: np.zeros(len(hu), bool))
+                np.testing.assert_array_equal(skipped, predict_slices(hu, model).labels)
