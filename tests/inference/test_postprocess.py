@@ -113,7 +113,7 @@ def test_filling_slices_fills_every_cavity_and_is_what_scipy_fills(labels: np.nd
     assert not (binary_fill_holes(mask) & ~filled).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(MASKS, st.sampled_from(["all", "largest"]), st.booleans(), st.sampled_from([0.0, 0.002, 0.01]))
 def test_whatever_is_done_labels_never_grow_but_into_holes_and_twice_is_once(
     labels: np.ndarray, components: str, fill: bool, least: float

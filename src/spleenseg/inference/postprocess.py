@@ -108,14 +108,19 @@ def postprocess(
         if box is None:
             pieces[name] = Pieces(0, 0.0)
             continue
-        mask = labels[box] == value
-        kept, pieces[name] = _kept(mask, box, labels.shape, voxel_ml, options, options.places.get(name, Place()))
-        if options.fill_holes:
-            kept = fill_holes(kept)
-        view = done[box]
-        view[mask & ~kept] = 0
-        view[kept & (view == 0)] = value
+        mask, place = labels[box] == value, options.places.get(name, Place())
+        kept, pieces[name] = _kept(mask, box, labels.shape, voxel_ml, options, place)
+        done[box][mask & ~kept] = 0
+    if options.fill_holes:
+        for value in names.values():  # not before every label has lost its pieces: they leave holes in others
+            _fill(done, value)
     return done, pieces
+
+
+def _fill(labels: Labels, value: int) -> None:
+    if (box := box_of(labels == value)) is not None:
+        view = labels[box]
+        view[fill_holes(view == value) & (view == 0)] = value
 
 
 def box_of(mask: Mask) -> Box | None:
