@@ -52,3 +52,20 @@ def test_a_speck_goes_and_a_body_stays(tmp_path) -> None:
     assert (plain[3, 4, 26], smooth[3, 4, 26]) == (1, 0)
     assert smooth[:, 10:22, 6:10].all()
     assert smooth.sum() == pytest.approx(plain.sum(), rel=0.05)
+
+
+@pytest.mark.parametrize("threshold", [0.06, 0.5, 0.94])
+def test_a_sharp_edge_stays_in_its_place_at_any_threshold(threshold: float) -> None:
+    volume = np.full((5, 40, 40, 1), 0.001, np.float32)
+    volume[:, :, 20:] = 0.999
+    found = applied(Smoothing(2.0, (1, 1, 1), threshold), volume) >= threshold
+    np.testing.assert_array_equal(found, volume >= threshold)
+    if threshold != 0.5:
+        plain = applied(Smoothing(2.0, (1, 1, 1)), volume) >= threshold
+        assert np.count_nonzero(plain != found) >= 5 * 40 * 2
+
+
+@pytest.mark.parametrize("threshold", [0.06, 0.94, 1.0])
+def test_a_constant_stays_what_it_is_at_any_threshold(threshold: float) -> None:
+    constant = np.full((3, 5, 5, 1), 0.8, np.float32)
+    np.testing.assert_allclose(applied(Smoothing(1.0, (1, 1, 1), threshold), constant), constant, atol=2e-2)

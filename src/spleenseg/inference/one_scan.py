@@ -79,7 +79,8 @@ class OneScan:
         return volume
 
     def _predict(self, volume: Volume) -> Prediction:
-        smoothing = Smoothing(self.refinement.smooth_mm, volume.spacing) if self.refinement.smooth_mm else None
+        mm, threshold = self.refinement.smooth_mm, self.predictor.threshold
+        smoothing = Smoothing(mm, volume.spacing, threshold) if mm else None
         fits = plan(
             volume.array.shape,
             self.limit,
