@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spleenseg.errors import UserError
-from spleenseg.inference.combine import LogitMean, mean_threshold
+from spleenseg.inference.combine import LogitMean, logits_of, mean_threshold
 from spleenseg.inference.ensemble import load_models
 from spleenseg.inference.export import export
 from spleenseg.inference.labels import labels_of
@@ -33,7 +33,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def mean(*answers: np.ndarray) -> np.ndarray:
     found = LogitMean()
     for answer in answers:
-        found.add(np.float32(answer))
+        found.add(logits_of(np.float32(answer)))
     return found.probabilities()
 
 
@@ -52,8 +52,8 @@ def test_what_weighs_nothing_has_no_say_and_nothing_has_no_mean() -> None:
     found = LogitMean()
     with pytest.raises(ValueError, match="nothing"):
         found.probabilities()
-    found.add(np.float32([[0.9], [0.9]]))
-    found.add(np.float32([[0.1], [0.1]]), np.float32([[0], [1]]))
+    found.add(logits_of(np.float32([[0.9], [0.9]])))
+    found.add(logits_of(np.float32([[0.1], [0.1]])), np.float32([[0], [1]]))
     np.testing.assert_allclose(found.probabilities(), [[0.9], [0.5]], atol=1e-6)
 
 

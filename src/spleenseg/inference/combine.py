@@ -74,10 +74,10 @@ class LogitMean:
         self._sum: Floats | None = None
         self._weight: Floats | np.float32 = np.float32(0)
 
-    def add(self, probabilities: Floats, weight: Floats | float = 1.0) -> None:
-        """Take in probabilities [..., K]; weights have a shape that goes with theirs."""
+    def add(self, logits: Floats, weight: Floats | float = 1.0) -> None:
+        """Take in `logits_of` probabilities, [..., K]; weights have a shape that goes with theirs."""
         share = np.asarray(weight, np.float32)
-        added = _logits(probabilities) * share
+        added = logits * share
         self._sum = added if self._sum is None else self._sum + added
         self._weight = self._weight + share
 
@@ -104,7 +104,8 @@ def mean_threshold(thresholds: Sequence[float]) -> float:
     return float(1 / (1 + np.exp(-np.mean(logits))))
 
 
-def _logits(probabilities: Floats) -> Floats:
+def logits_of(probabilities: Floats) -> Floats:
+    """Return the logits of probabilities [..., K], of several labels their logarithms; certainty is kept finite."""
     if probabilities.shape[-1] == 1:
         certain = np.clip(probabilities, _LEAST, 1 - _LEAST)
         return np.asarray(np.log(certain / (1 - certain)), np.float32)

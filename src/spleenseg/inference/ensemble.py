@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from spleenseg.errors import UserError
-from spleenseg.inference.combine import Combined, LogitMean, mean_threshold
+from spleenseg.inference.combine import Combined, LogitMean, logits_of, mean_threshold
 from spleenseg.inference.engine import HU, Floats
 from spleenseg.inference.labels import HALF
 from spleenseg.inference.loading import EXACT, load_predictor
@@ -84,7 +84,7 @@ def ensemble(members: Sequence[Predictor]) -> Combined:
 def _mean(members: Sequence[SliceModel], stacks: HU) -> Floats:
     mean = LogitMean()
     for member in members:
-        mean.add(member.of_hu(stacks))
+        mean.add(logits_of(member.of_hu(stacks)))
     return mean.probabilities()
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from spleenseg.inference.combine import Combined, LogitMean
+from spleenseg.inference.combine import Combined, LogitMean, logits_of
 from spleenseg.inference.engine import HU, Floats
 from spleenseg.inference.predictor import Predictor
 from spleenseg.inference.shown import floor_of
@@ -52,11 +52,11 @@ def views(size: tuple[int, int], mirrored: bool) -> list[Affine]:
 
 def _answer(model: Predictor | Combined, stacks: HU) -> Floats:
     mean = LogitMean()
-    mean.add(model.of_hu(stacks))
+    mean.add(logits_of(model.of_hu(stacks)))
     outside = floor_of(model.expectation)
     for view in views((stacks.shape[2], stacks.shape[3]), model.record.mirrored):
-        found = model.of_hu(_seen(stacks, view, outside))
-        back = np.stack([_back(probabilities, view) for probabilities in found])
+        found = logits_of(model.of_hu(_seen(stacks, view, outside)))
+        back = np.stack([_back(logits, view) for logits in found])
         mean.add(back, _weight(view, (stacks.shape[2], stacks.shape[3])))
     return mean.probabilities()
 
@@ -68,9 +68,9 @@ def _seen(stacks: HU, view: Affine, outside: int) -> HU:
     return np.asarray(seen, np.int16).reshape(stacks.shape)
 
 
-def _back(probabilities: Floats, view: Affine) -> Floats:
-    """Bring the probabilities [H, W, K] of a view back to the slice."""
-    back = [_warped(plane, view, _BACK, 0) for plane in np.moveaxis(probabilities, -1, 0)]
+def _back(logits: Floats, view: Affine) -> Floats:
+    """Bring the logits [H, W, K] of a view back to the slice: between them an edge stays where it is."""
+    back = [_warped(plane, view, _BACK, 0) for plane in np.moveaxis(logits, -1, 0)]
     return np.stack(back, axis=-1).astype(np.float32, copy=False)
 
 
