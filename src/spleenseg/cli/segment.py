@@ -49,6 +49,7 @@ def segment(
     orientation: Annotated[
         str | None, typer.Option(metavar="XYZ", help="Where the stored axes run to, such as LAS, whatever files say.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Take scans that look like no CT of an abdomen.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Slices predicted at once.")] = 4,
     max_memory: Annotated[str, typer.Option("--max-memory", metavar="SIZE", help="Memory to stay within.")] = "2GB",
     threads: Threads = None,
@@ -72,7 +73,7 @@ def segment(
         threshold=threshold,
         probabilities=probabilities,
         formats=formats or ("nifti",),
-        reading=Reading(series, allow_gaps, orientation),
+        reading=Reading(series, allow_gaps, orientation, force),
         refinement=Refinement(components, fill_holes, min_ml, tta, smooth),
         resume=resume,
         batch_size=batch_size,

@@ -1,10 +1,11 @@
-"""How `segment` reads a scan, and that it is CT."""
+"""How `segment` reads a scan, and that it is CT of an abdomen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from spleenseg.errors import UserError
+from spleenseg.inference.guard import guarded
 from spleenseg.inference.scans import Scan
 from spleenseg.volumes import Volume, read_volume
 
@@ -17,15 +18,22 @@ class Reading:
         series: which DICOM series of several: its UID or its number.
         allow_gaps: resample DICOM with missing or uneven slices onto even positions.
         orientation: where the stored axes run to, such as "LAS", against what the files say.
+        force: take what is no CT of an abdomen, as far as `guard` can tell; what it says is noted.
     """
 
     series: str | None = None
     allow_gaps: bool = False
     orientation: str | None = None
+    force: bool = False
 
     def asked(self) -> str:
         """Return what was asked for, "" where nothing was: part of what a result depends on."""
-        words = {"series": self.series, "allow-gaps": self.allow_gaps or None, "orientation": self.orientation}
+        words: dict[str, object] = {
+            "series": self.series,
+            "allow-gaps": self.allow_gaps or None,
+            "orientation": self.orientation,
+        }
+        words["force"] = self.force or None
         return "".join(f" {key}={value}" for key, value in words.items() if value is not None)
 
 
@@ -33,11 +41,11 @@ def read_ct(scan: Scan, reading: Reading) -> Volume:
     """Read a scan.
 
     Raises:
-        UserError: it cannot be read, or says that it is no CT.
+        UserError: it cannot be read, says that it is no CT, or shows that it is none of an abdomen.
     """
     volume = read_volume(
         scan.path, series=reading.series, allow_gaps=reading.allow_gaps, orientation=reading.orientation
     )
     if volume.modality not in (None, "CT"):
         raise UserError(f"{scan.path}: is {volume.modality}; only CT can be segmented")
-    return volume
+    return guarded(volume, reading.force)
