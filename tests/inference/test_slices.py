@@ -115,12 +115,6 @@ def test_the_threshold_itself_counts_as_organ_and_a_tie_goes_to_the_background()
     np.testing.assert_allclose(organ_probability(np.float32([[0.4, 0.4, 0.2]])), [0.6])
 
 
-def test_a_model_that_wants_resampled_pixels_is_refused(tmp_path):
-    run = brightness_run(tmp_path, [0.5], SPLEEN.model_copy(update={"pixel_mm": 0.8}))
-    with pytest.raises(UserError, match=r"pixels of 0\.8 mm"):
-        load_predictor(run)
-
-
 def test_neighbours_that_do_not_fit_the_channels_are_refused(tmp_path):
     run = brightness_run(tmp_path, [0.5])
     manifest = run / "run.json"

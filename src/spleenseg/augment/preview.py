@@ -72,7 +72,7 @@ def _subject(config: Config, reporter: Reporter) -> Decoded:
     candidates = [files[place] for place in spread]
 
     def read(file: SliceFile) -> Decoded:
-        return decode(file, config, section.expectation)
+        return decode(file, config, section.expectation, section.step(file, section.expectation.pixel_mm))
 
     decoded = in_threads(read, candidates, "reading [train]", config.train.threads, reporter)
     return max(decoded, key=lambda slice_: int(np.count_nonzero(slice_.labels)))

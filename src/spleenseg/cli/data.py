@@ -54,6 +54,10 @@ def prepare(
         240.0,
     ),
     display: Annotated[str, typer.Option(help="radiological, or reference (mirrored left-right).")] = "radiological",
+    pixel_mm: Annotated[
+        float | None,
+        typer.Option(metavar="MM", help="Size of the pixels that networks see (default: slices are resized)."),
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Label to keep (repeatable; default: those of dataset.json)."),
@@ -84,6 +88,7 @@ def prepare(
         layout=layout,
         window=window,
         display=display,
+        pixel_mm=pixel_mm,
         labels=parse_labels(label),
         into=into,
         allow_gaps=allow_gaps,

@@ -14,6 +14,7 @@ from spleenseg.datasets.fold_files import fold_files
 from spleenseg.datasets.folders import SliceFile, assign_patients, attach_masks, list_images, split_folders
 from spleenseg.datasets.folds import fold
 from spleenseg.datasets.manifest import Expectation, Manifest, find_dataset, find_manifest
+from spleenseg.datasets.millimetres import Step, step_of
 from spleenseg.errors import UserError
 
 _INFER = ("infer", "tiledinfer")
@@ -34,6 +35,15 @@ class Section:
     files: tuple[SliceFile, ...]
     manifest: Manifest | None
     expectation: Expectation
+
+    def step(self, file: SliceFile, pixel_mm: float | None) -> Step | None:
+        """Return how many pixels of a slice make one of `pixel_mm`; None where slices are resized by pixels.
+
+        Raises:
+            UserError: nobody knows the size of its pixels.
+        """
+        size = self.manifest.pixel_size(file.case) if self.manifest else None
+        return step_of(pixel_mm, size, f"image {file.image}")
 
 
 def read_section(config: Config, section: str) -> Section:
@@ -160,7 +170,7 @@ def check_sections(config: Config, sections: Iterable[str]) -> None:
     for name in sections:
         section = read_section(config, name)
         for file in {file.image: file for file in section.files}.values():
-            _check_headers(config, name, file)
+            _check_headers(config, name, file, section.expectation)
         if name not in _INFER:
             _require_same_look(config, truths, name, section)
             truths[name] = section
@@ -173,10 +183,10 @@ def _folder(config: Config, section: str, key: str) -> Path:
     return folder
 
 
-def _check_headers(config: Config, section: str, file: SliceFile) -> None:
+def _check_headers(config: Config, section: str, file: SliceFile, look: Expectation) -> None:
     with blaming(config, section, "images_dir" if section in _INFER else "image_datapath"):
         size = slice_size(file.image)
-        if section not in _INFER:
+        if section not in _INFER and look.pixel_mm is None:
             require_same_proportions(file, size, config)
     if file.mask is not None:
         with blaming(config, section, "mask_datapath"):
@@ -250,4 +260,5 @@ def _require_same_look(config: Config, others: Mapping[str, Section], name: str,
 def _shown(look: Expectation) -> str:
     windows = " and ".join(f"{low:g} to {high:g}" for low, high in look.shown_windows)
     names = ", ".join(f"{name} = {value}" for name, value in look.labels.items())
-    return f"HU {windows}, {look.display} ({names})"
+    pixels = f", pixels of {look.pixel_mm:g} mm" if look.pixel_mm else ""
+    return f"HU {windows}, {look.display}{pixels} ({names})"

@@ -7,28 +7,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spleenseg.config import Config
+from spleenseg.datasets.millimetres import Step, grey_on_grid, labels_on_grid
 
 Pixels = NDArray[np.uint8]
 
 
-def fit_image(image: Pixels, config: Config) -> Pixels:
+def fit_image(image: Pixels, config: Config, step: Step | None = None) -> Pixels:
     """Show a picture as the model takes it.
 
     Args:
         image: uint8 grey [H, W] or RGB [H, W, 3].
         config: `[model] image_width`, `image_height`, `image_channels`; `[dataset] resize_interpolation`,
             `color_order`.
+        step: see `fit_size`.
 
     Returns:
         uint8 [image_height, image_width, C]: C = 3 in the colour order of the config (grey is repeated),
         else one grey channel.
     """
-    return fit_channels(fit_size(image, config), config)
+    return fit_channels(fit_size(image, config, step), config)
 
 
-def fit_size(image: Pixels, config: Config) -> Pixels:
-    """Resize a picture to the model's height and width; by default area-averaged down, cubic up."""
+def fit_size(image: Pixels, config: Config, step: Step | None = None) -> Pixels:
+    """Bring a picture to the model's height and width.
+
+    Args:
+        image: uint8 grey [H, W] or RGB [H, W, 3].
+        config: see `fit_image`.
+        step: pixels of the picture that make one of the model's, see `millimetres`; None: the whole picture is
+            resized, by default area-averaged down, cubic up.
+    """
     height, width = config.model.image_height, config.model.image_width
+    if step is not None:
+        return grey_on_grid(image, (height, width), step)
     if image.shape[:2] == (height, width):
         return image
     name = config.dataset.resize_interpolation
@@ -49,9 +60,14 @@ def fit_channels(image: Pixels, config: Config) -> Pixels:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)) if config.dataset.color_order == "bgr" else image
 
 
-def fit_mask(mask: Pixels, config: Config) -> Pixels:
-    """Resize a mask [H, W] to the model's height and width by nearest neighbour: no new values appear."""
+def fit_mask(mask: Pixels, config: Config, step: Step | None = None) -> Pixels:
+    """Bring a mask [H, W] to the model's height and width by nearest neighbour: no new values appear.
+
+    `step` as in `fit_size`.
+    """
     height, width = config.model.image_height, config.model.image_width
+    if step is not None:
+        return labels_on_grid(mask, (height, width), step)
     if mask.shape == (height, width):
         return mask
     resized: Pixels = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from spleenseg.datasets.millimetres import PixelSize
 from spleenseg.errors import UserError
 from spleenseg.files import write_json
 
@@ -30,7 +31,7 @@ class Expectation(_Record):
     Attributes:
         window_hu: (low, high) in HU, shown as 0 and 255.
         display: "radiological" (patient's left on the viewer's right) or "reference" (mirrored left-right).
-        pixel_mm: pixel size the slices were resampled to; None: resized by pixels.
+        pixel_mm: size of the network's pixels in mm, see `millimetres`; None: slices are resized by pixels.
         context: neighbouring slices on each side.
         context_mm: how far apart these neighbours are; None: adjacent slices.
         windows: several HU windows, each shown as channels of its own; empty: `window_hu` alone.
@@ -104,6 +105,7 @@ class Request(_Record):
     layout: Layout = "slices"
     window_hu: tuple[float, float]
     display: Display
+    pixel_mm: float | None = None
     labels: dict[str, int]
     seed: int
     shares: tuple[float, float, float]
@@ -178,6 +180,11 @@ class Manifest(_Record):
     def slice_mm(self) -> dict[str, float]:
         """Case -> distance of its slices in mm."""
         return {case: record.spacing[2] for case, record in self.cases.items()}
+
+    def pixel_size(self, case: str) -> PixelSize | None:
+        """Return the size of a case's pixels in mm, across and down; None for a case it does not know."""
+        record = self.cases.get(case)
+        return None if record is None else record.spacing[:2]
 
     def write(self, dataset: Path) -> None:
         """Write ``DATASET/manifest.json`` atomically."""

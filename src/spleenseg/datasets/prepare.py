@@ -30,6 +30,7 @@ def prepare(
     layout: str = "slices",
     window: tuple[float, float] = WINDOW_HU,
     display: str = "radiological",
+    pixel_mm: float | None = None,
     labels: Mapping[str, int] | None = None,
     seed: int = 137,
     shares: tuple[float, float, float] = SHARES,
@@ -55,6 +56,8 @@ def prepare(
         layout: "slices", "volumes" or "nnunet".
         window: (low, high) in HU, shown as 0 and 255; volumes are kept whole, and shown so by default.
         display: "radiological", or "reference" (mirrored left-right).
+        pixel_mm: size of the pixels that networks trained on it see, see `millimetres`; what is written keeps the
+            scans' own. None: their slices are resized by pixels.
         labels: name -> value of the labels to keep; None: those of dataset.json, else ``organ = 1``.
         seed: of the split.
         shares: of train, valid and test.
@@ -81,6 +84,7 @@ def prepare(
         layout=layout,
         window=window,
         display=display,
+        pixel_mm=pixel_mm,
         labels=labels,
         seed=seed,
         shares=shares,

@@ -12,6 +12,8 @@ from spleenseg.datasets.source import Source
 from spleenseg.datasets.split import SPLITS, require_shares
 from spleenseg.errors import UserError, did_you_mean
 
+_PIXEL_MM = (0.1, 20.0)
+
 
 def make_request(
     source: Source,
@@ -20,6 +22,7 @@ def make_request(
     layout: str,
     window: tuple[float, float],
     display: str,
+    pixel_mm: float | None,
     labels: Mapping[str, int] | None,
     seed: int,
     shares: tuple[float, float, float],
@@ -38,6 +41,8 @@ def make_request(
     _require_one_of("format", layout, get_args(Layout))
     if into is not None:
         _require_one_of("into", into, SPLITS)
+    if pixel_mm is not None:
+        _require_pixel_size(pixel_mm, layout)
     if layout == "nnunet":
         require_name(dataset)
         into = "train"  # nnU-Net knows training cases only; folds divide them
@@ -47,6 +52,7 @@ def make_request(
         layout=layout,
         window_hu=window,
         display=display,
+        pixel_mm=pixel_mm,
         labels=_checked(labels or source.labels or {"organ": 1}),
         seed=seed,
         shares=shares,
@@ -78,6 +84,13 @@ def _require_one_of(what: str, given: str, known: Sequence[str]) -> None:
     if given not in known:
         choices = f"{', '.join(known[:-1])} or {known[-1]}"
         raise UserError(f"{what} must be {choices}, is {given!r}{did_you_mean(given, known)}")
+
+
+def _require_pixel_size(pixel_mm: float, layout: str) -> None:
+    if not _PIXEL_MM[0] <= pixel_mm <= _PIXEL_MM[1]:
+        raise UserError(f"a pixel is {_PIXEL_MM[0]:g} to {_PIXEL_MM[1]:g} mm wide, not {pixel_mm:g}")
+    if layout == "nnunet":
+        raise UserError("nnU-Net chooses its pixel size itself; leave --pixel-mm out, or the format nnunet")
 
 
 def _checked(labels: Mapping[str, int]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from spleenseg.datasets.decode import read_image, read_mask
 from spleenseg.datasets.fit import fit_channels, fit_mask, fit_size, grey_of, without_repeats
 from spleenseg.datasets.folders import SliceFile
 from spleenseg.datasets.manifest import Expectation, Manifest
+from spleenseg.datasets.millimetres import Step
 from spleenseg.datasets.parallel import in_threads
 from spleenseg.datasets.stacks import stacks
 from spleenseg.datasets.store import Decoded, Kept, Store, default_budget
@@ -59,6 +60,7 @@ class SliceSet:
         self.files: tuple[SliceFile, ...] = section.files
         self.manifest: Manifest | None = section.manifest
         self.expectation: Expectation = section.expectation
+        self._section = section
         self._config = config
         self._store = Store(_budget(config) if budget is None else budget)
         with blaming(config, "dataset", "context"):
@@ -103,12 +105,19 @@ class SliceSet:
         """Return the labels of slice `index` at the size of its file, uint8 [H, W]; not kept in memory."""
         return _native_labels(self.files[index], self._config, self.expectation)
 
+    def step(self, index: int) -> Step | None:
+        """Return how many pixels of slice `index` make one of the model's; None: it is resized by pixels."""
+        return self._section.step(self.files[index], self.expectation.pixel_mm)
+
     def _get(self, index: int) -> Decoded:
-        return self._store.get(index) or decode(self.files[index], self._config, self.expectation)
+        return self._store.get(index) or self._decoded(index)
+
+    def _decoded(self, index: int) -> Decoded:
+        return decode(self.files[index], self._config, self.expectation, self.step(index))
 
     def _decode_all(self, name: str, reporter: Reporter) -> None:
         def decode_and_keep(index: int) -> tuple[Kept, bool, int]:
-            decoded = decode(self.files[index], self._config, self.expectation)
+            decoded = self._decoded(index)
             kept = self._store.offer(index, decoded)
             return kept, bool(decoded.labels.any()), decoded.brightest
 
@@ -129,13 +138,14 @@ def native_picture(file: SliceFile, look: Expectation) -> Pixels:
     return read_image(file.image)
 
 
-def decode(file: SliceFile, config: Config, look: Expectation) -> Decoded:
+def decode(file: SliceFile, config: Config, look: Expectation, step: Step | None = None) -> Decoded:
     """Read a slice and its mask, and bring both to the model's size.
 
     Args:
         file: a picture, or a slice of a prepared case.
         config: sizes, and how masks are read.
         look: how a prepared case is shown; pictures are as they are.
+        step: see `fit_size`.
 
     Returns:
         The image has one channel a window where `look` asks for several.
@@ -144,21 +154,21 @@ def decode(file: SliceFile, config: Config, look: Expectation) -> Decoded:
         UserError: a file cannot be read, the sizes differ, or the mask holds values that are no labels.
     """
     if is_prepared(file):
-        return _decode_prepared(file, config, look)
+        return _decode_prepared(file, config, look, step)
     image, mask = read_image(file.image), read_mask(_mask(file))
     require_same_size(file, image.shape[:2], mask.shape)
-    labels = _labels(fit_mask(mask, config), file, config)
-    fitted = fit_size(without_repeats(image), config)
+    labels = _labels(fit_mask(mask, config, step), file, config)
+    fitted = fit_size(without_repeats(image), config, step)
     fitted.flags.writeable = labels.flags.writeable = False
     return Decoded(fitted, labels, int(mask.max()))
 
 
-def _decode_prepared(file: SliceFile, config: Config, look: Expectation) -> Decoded:
+def _decode_prepared(file: SliceFile, config: Config, look: Expectation, step: Step | None) -> Decoded:
     hu, labels = _as_shown(read_hu(file), look), _native_labels(file, config, look)
     require_same_size(file, hu.shape, labels.shape)
-    shown = [fit_size(apply_window(hu, window), config) for window in look.shown_windows]
+    shown = [fit_size(apply_window(hu, window), config, step) for window in look.shown_windows]
     image = np.stack(shown, axis=-1) if look.windows else shown[0]
-    labels = fit_mask(labels, config)
+    labels = fit_mask(labels, config, step)
     image.flags.writeable = labels.flags.writeable = False
     return Decoded(image, labels, int(labels.max()))
 

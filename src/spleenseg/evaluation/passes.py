@@ -80,7 +80,7 @@ def predict_all(trained: Trained, slices: SliceSet, threshold: float, reporter: 
             tally.add(np.stack([hard_target(slices.labels(i), config.model.num_classes) for i in part]), logits)
             for index, found in zip(part, probabilities, strict=True):
                 truth = slices.native_labels(index)
-                native = at_size(found, (truth.shape[0], truth.shape[1]))
+                native = at_size(found, (truth.shape[0], truth.shape[1]), slices.step(index))
                 truths.append(Packed.of(truth))
                 masks.append(Packed.of(labels_of(native, threshold)))
                 _count(histograms, slices.files[index].case, native, truth)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spleenseg.datasets.manifest import Expectation
+from spleenseg.datasets.millimetres import PixelSize
 from spleenseg.inference.engine import HU, Floats
 from spleenseg.inference.labels import labels_of
 from spleenseg.inference.predictor import Pixels, Predictor
@@ -22,7 +23,7 @@ class Combined:
 
     Attributes:
         first: one of the models: labels and looks are those of all.
-        answer: int16 HU [N, S, H, W] -> float32 [N, H, W, K], see `HuEngine.of_hu`.
+        answer: int16 HU [N, S, H, W] and the size of a pixel -> float32 [N, H, W, K], see `HuEngine.of_hu`.
         threshold: see `labels_of`.
         settings: fingerprint of all that decides a label.
         record: what is known of them together.
@@ -30,7 +31,7 @@ class Combined:
     """
 
     first: Predictor
-    answer: Callable[[HU], Floats]
+    answer: Callable[[HU, PixelSize | None], Floats]
     threshold: float
     settings: str
     record: Record
@@ -51,9 +52,9 @@ class Combined:
         """Label name -> value in label maps."""
         return self.first.names
 
-    def of_hu(self, stacks: HU) -> Floats:
+    def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """See `HuEngine.of_hu`."""
-        return self.answer(stacks)
+        return self.answer(stacks, size)
 
     def labels(self, probabilities: Floats) -> Pixels:
         """Decide the label of every pixel, uint8 [...] from [..., K]; an organ alone is 1."""

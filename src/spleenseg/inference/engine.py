@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from spleenseg.datasets.millimetres import PixelSize
+
 Floats = npt.NDArray[np.float32]
 HU = npt.NDArray[np.int16]
 
@@ -29,12 +31,13 @@ class Engine(Protocol):
 class HuEngine(Engine, Protocol):
     """A network with window, display, resizing and neighbours inside: an exported model."""
 
-    def of_hu(self, stacks: HU) -> Floats:
+    def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """Predict slices of a scan.
 
         Args:
             stacks: int16 HU [N, S, H, W], radiological, any H and W; the S are a slice and its neighbours from
                 the lowest up.
+            size: of a pixel in mm, across and down; needed where the model records `pixel_mm`.
 
         Returns:
             float32 [N, H, W, K], radiological, on the grid of the slices.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spleenseg.datasets.millimetres import PixelSize
 from spleenseg.errors import UserError
 from spleenseg.inference.combine import Combined, LogitMean, logits_of, mean_threshold
 from spleenseg.inference.engine import HU, Floats
@@ -73,7 +74,7 @@ def ensemble(members: Sequence[Predictor]) -> Combined:
         _require_alike(members[0], other)
     return Combined(
         first=members[0],
-        answer=lambda stacks: _mean(members, stacks),
+        answer=lambda stacks, size: _mean(members, stacks, size),
         threshold=mean_threshold([member.threshold for member in members]) if _one_organ(members[0]) else HALF,
         settings="+".join(member.settings for member in members),
         record=_together([member.record for member in members]),
@@ -81,10 +82,10 @@ def ensemble(members: Sequence[Predictor]) -> Combined:
     )
 
 
-def _mean(members: Sequence[SliceModel], stacks: HU) -> Floats:
+def _mean(members: Sequence[SliceModel], stacks: HU, size: PixelSize | None) -> Floats:
     mean = LogitMean()
     for member in members:
-        mean.add(logits_of(member.of_hu(stacks)))
+        mean.add(logits_of(member.of_hu(stacks, size)))
     return mean.probabilities()
 
 

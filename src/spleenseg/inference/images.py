@@ -20,37 +20,19 @@ from spleenseg.inference.drawing import Drawing
 from spleenseg.inference.engine import Floats
 from spleenseg.inference.ledger import Ledger, source_of
 from spleenseg.inference.loading import EXACT, load_predictor
+from spleenseg.inference.picture_outputs import (
+    InferSummary,
+    claimed,
+    output_folders,
+    output_name,
+    refuse_shared_names,
+)
 from spleenseg.inference.predictor import Pixels, Predictor, fingerprint
 from spleenseg.inference.tiling import tiled_probabilities
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.render import STYLES
 
 _SAVE_EVERY = 64  # pictures between two writings of the record
-
-
-@dataclass(frozen=True)
-class InferSummary:
-    """What `infer` did.
-
-    Attributes:
-        images: pictures in the folder.
-        kept: of these, finished by an earlier run and not predicted again (with `resume`).
-        output_dir: where the masks are.
-        merged_dir: where the overlays are; None if none were asked for.
-        leftovers: masks of an earlier run whose picture is no longer in the folder.
-    """
-
-    images: int
-    kept: int
-    output_dir: Path
-    merged_dir: Path | None
-    leftovers: tuple[str, ...]
-
-    def summary(self) -> str:
-        """Say in one line what was done and where it lies."""
-        kept = f" ({self.kept} by an earlier run)" if self.kept else ""
-        overlays = f", overlays in {self.merged_dir}" if self.merged_dir else ""
-        return f"{self.images} images segmented{kept}: masks in {self.output_dir}{overlays}"
 
 
 def infer(
@@ -103,6 +85,7 @@ def infer(
         raise UserError(
             f"the model in {model or config.folder} sees several HU windows, a picture shows one: segment the scans"
         )
+    _require_pixel_sizes(job, predictor.expectation.pixel_mm)
     _warn_of_other_pictures(job.section, predictor, reporter)
     kept = job.run(predictor, resume, reporter)
     leftovers = tuple(sorted(set(job.ledgers[0].items) - {file.image.stem for file in job.files}))
@@ -126,11 +109,11 @@ class _Job:
     def plan(cls, config: Config, style: str, tiled: bool) -> _Job:
         """Look at everything that can be known to fail before a model is loaded."""
         section = read_section(config, "tiledinfer" if tiled and config.tiledinfer.images_dir else "infer")
-        _refuse_shared_names(section.files)
-        masks, overlays = _folders(config, tiled)
+        refuse_shared_names(section.files)
+        masks, overlays = output_folders(config, tiled)
         outputs = [masks, *([overlays] if overlays is not None and style != "off" else [])]
         images = section.files[0].image.parent
-        ledgers = tuple(_claimed(folder, images, masks) for folder in outputs)
+        ledgers = tuple(claimed(folder, images, masks) for folder in outputs)
         return cls(config, section, ledgers, Drawing.of(config, style), _tiles(config) if tiled else None)
 
     @property
@@ -145,7 +128,7 @@ class _Job:
         for file in todo:
             source = source_of(file.image)
             for ledger in self.ledgers:
-                ledger.begin(file.image.stem, source, settings, [_output(file)])
+                ledger.begin(file.image.stem, source, settings, [output_name(file)])
         self._save()
         try:
             with reporter.task("segmenting images", len(todo)) as task:
@@ -160,7 +143,7 @@ class _Job:
 
     def _finished(self, file: SliceFile, settings: str) -> bool:
         name, source = file.image.stem, source_of(file.image)
-        return all(ledger.finished(name, source, settings, [_output(file)]) for ledger in self.ledgers)
+        return all(ledger.finished(name, source, settings, [output_name(file)]) for ledger in self.ledgers)
 
     def _predicted(
         self, files: Sequence[SliceFile], predictor: Predictor
@@ -169,6 +152,7 @@ class _Job:
         look, manifest = predictor.expectation, self.section.manifest
         places = stacks(self.files, look.context, look.context_mm, manifest.slice_mm if manifest else None)
         near = dict(zip(self.files, places, strict=True))
+        sizes = [manifest.pixel_size(file.case) if manifest else None for file in files]
         waiting: deque[Pixels] = deque()
 
         def pictures() -> Iterator[Pixels]:
@@ -177,7 +161,7 @@ class _Job:
                 neighbours = [self.files[place] for place in near[file]]
                 yield waiting[-1] if len(neighbours) == 1 else _stacked(neighbours)
 
-        predictions = self._tiled(pictures(), predictor) if self.tiles else predictor.probabilities(pictures())
+        predictions = self._tiled(pictures(), predictor) if self.tiles else predictor.probabilities(pictures(), sizes)
         for file, found in zip(files, predictions, strict=True):
             yield file, waiting.popleft(), found
 
@@ -193,7 +177,7 @@ class _Job:
     def _write(self, file: SliceFile, image: Pixels, labels: Pixels) -> None:
         draw = (self.drawing.write_mask, self.drawing.write_overlay)
         for ledger, write in zip(self.ledgers, draw, strict=False):
-            write(ledger.folder / _output(file), image, labels)
+            write(ledger.folder / output_name(file), image, labels)
             ledger.finish(file.image.stem)
 
     def _save(self) -> None:
@@ -222,42 +206,6 @@ def _known_style(style: str) -> str:
     return style
 
 
-def _folders(config: Config, tiled: bool) -> tuple[Path, Path | None]:
-    """Return the folders of the masks and the overlays; [tiledinfer] falls back on [infer]."""
-    plain, own = config.infer, config.tiledinfer if tiled else config.infer
-    masks = own.output_dir or plain.output_dir
-    if masks is None:
-        section = "tiledinfer" if tiled else "infer"
-        raise config.error(section, "output_dir", "is not given; name the folder the masks are written to")
-    return masks, own.merged_dir or plain.merged_dir
-
-
-def _claimed(folder: Path, images: Path, masks: Path) -> Ledger:
-    """Open the record of an output folder, or refuse the folder."""
-    if folder.resolve() == images.resolve():
-        raise UserError(f"output folder {folder} is the folder of the images; give another one")
-    if folder is not masks and folder.resolve() == masks.resolve():
-        raise UserError(f"masks and overlays would share the folder {folder}; give merged_dir another one")
-    ledger = Ledger(folder)
-    strangers = ledger.strangers()
-    if strangers and not ledger.items:
-        raise UserError(f"{folder} holds files spleenseg did not make ({strangers[0]}); give another folder")
-    return ledger
-
-
-def _refuse_shared_names(files: Sequence[SliceFile]) -> None:
-    """Refuse two pictures whose outputs would be one file; on many disks case does not count."""
-    seen: dict[str, SliceFile] = {}
-    for file in files:
-        first = seen.setdefault(_output(file).casefold(), file)
-        if first is not file:
-            raise UserError(f"{first.image} and {file.name} would both become {_output(file)}; rename one")
-
-
-def _output(file: SliceFile) -> str:
-    return file.image.stem + ".png"
-
-
 def _threshold(config: Config, tiled: bool) -> float:
     if tiled and config.tiledinfer.binarize:
         return config.tiledinfer.threshold / 255
@@ -284,6 +232,14 @@ def _stacked(neighbours: Sequence[SliceFile]) -> Pixels:
         if grey.shape != greys[0].shape:
             raise UserError(f"image {file.image} has another size than its neighbour {neighbours[0].name}")
     return np.stack(greys, axis=-1)
+
+
+def _require_pixel_sizes(job: _Job, pixel_mm: float | None) -> None:
+    """Refuse pictures whose pixels have no known size in mm where the model wants one."""
+    if pixel_mm is not None and job.tiles:
+        raise UserError(f"the model sees pixels of {pixel_mm:g} mm, whole slices at once: leave --tiled out")
+    for file in job.files:
+        job.section.step(file, pixel_mm)
 
 
 def _warn_of_other_pictures(section: Section, predictor: Predictor, reporter: Reporter) -> None:

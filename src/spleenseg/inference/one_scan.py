@@ -94,6 +94,7 @@ class OneScan:
                 volume.array,
                 self.predictor,
                 slice_mm=volume.spacing[2],
+                pixel_size=volume.spacing[:2],
                 batch_size=fits.batch_size,
                 keep_probability=self.probabilities,
                 spill=self.out if fits.on_disk else None,

@@ -6,9 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from spleenseg.datasets.millimetres import PixelSize
 from spleenseg.errors import UserError
 from spleenseg.files import sha256_of
 from spleenseg.inference.engine import HU, Floats
@@ -16,6 +19,7 @@ from spleenseg.inference.model_card import ModelCard
 from spleenseg.inference.onnx_file import read_metadata
 from spleenseg.volumes import apply_window
 
+Inputs = dict[str, npt.NDArray[Any]]
 _ERRORS_ONLY = 3
 
 
@@ -55,18 +59,24 @@ class ExportedEngine:
 
     Args:
         card: of the model.
-        run: predicts int16 HU [N, S, H, W] -> float32 [N, K, H, W].
+        run: predicts {"hu": int16 HU [N, S, H, W]}, for models of `pixel_mm` with "spacing_mm", float32 [2]
+            -> float32 [N, K, H, W].
         batch_size: slices a step.
     """
 
-    def __init__(self, card: ModelCard, run: Callable[[HU], Floats], batch_size: int) -> None:
+    def __init__(self, card: ModelCard, run: Callable[[Inputs], Floats], batch_size: int) -> None:
         self._card, self._run, self._batch_size = card, run, batch_size
         self._hu_of_grey = hu_of_every_grey(card.window_hu)
 
-    def of_hu(self, stacks: HU) -> Floats:
+    def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """See `HuEngine.of_hu`."""
+        fixed: Inputs = {}
+        if self._card.pixel_mm is not None:
+            assert size is not None  # whoever has the scan knows it
+            fixed = {"spacing_mm": np.array(size, np.float32)}
         starts = range(0, len(stacks), self._batch_size)
-        parts = [self._run(np.ascontiguousarray(stacks[start : start + self._batch_size])) for start in starts]
+        batches = (np.ascontiguousarray(stacks[start : start + self._batch_size]) for start in starts)
+        parts = [self._run({"hu": batch, **fixed}) for batch in batches]
         found = np.concatenate(parts) if parts else self._nothing(stacks.shape[2:])
         return np.moveaxis(found, 1, -1)
 
@@ -82,9 +92,11 @@ class ExportedEngine:
                 raise UserError("an exported model sees CT, not colours; use --engine keras with the run folder")
             grey = batch[..., :1]
         hu = self._hu_of_grey[np.moveaxis(grey, -1, 1).astype(np.uint8)]
+        pixel = self._card.pixel_mm
+        size = None if pixel is None else (pixel, pixel)  # they are on the network's grid
         if self._card.display == "radiological":
-            return self.of_hu(hu)
-        return self.of_hu(hu[..., ::-1])[:, :, ::-1]
+            return self.of_hu(hu, size)
+        return self.of_hu(hu[..., ::-1], size)[:, :, ::-1]
 
     def _nothing(self, size: tuple[int, ...]) -> Floats:
         return np.zeros((0, self._card.num_classes, *size), np.float32)
@@ -114,9 +126,9 @@ class OnnxEngine(ExportedEngine):
             session = onnxruntime.InferenceSession(model.content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base class
             raise UserError(f"{model.path} cannot be run, it is damaged: {_first_line(error)}") from error
-        _require_interface(model.path, {item.name for item in session.get_inputs()}, session.get_outputs())
+        _require_interface(model, {item.name for item in session.get_inputs()}, session.get_outputs())
         self.session = session
-        super().__init__(model.card, lambda hu: session.run(["probability"], {"hu": hu})[0], batch_size)
+        super().__init__(model.card, lambda inputs: session.run(["probability"], inputs)[0], batch_size)
 
 
 def usable_cores() -> int:
@@ -138,9 +150,10 @@ def hu_of_every_grey(window: tuple[float, float]) -> HU:
     return every[first[nearest]]
 
 
-def _require_interface(path: Path, inputs: set[str], outputs: list[object]) -> None:
-    if inputs != {"hu"} or "probability" not in {getattr(item, "name", "") for item in outputs}:
-        raise UserError(f"{path} has other inputs or outputs than `spleenseg export` writes; export it again")
+def _require_interface(model: ModelFile, inputs: set[str], outputs: list[object]) -> None:
+    wanted = {"hu"} if model.card.pixel_mm is None else {"hu", "spacing_mm"}
+    if inputs != wanted or "probability" not in {getattr(item, "name", "") for item in outputs}:
+        raise UserError(f"{model.path} has other inputs or outputs than `spleenseg export` writes; export it again")
 
 
 def _first_line(error: Exception) -> str:

@@ -6,10 +6,12 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper
 
+from spleenseg.inference import onnx_millimetres
 from spleenseg.inference.model_card import ModelCard
 from spleenseg.inference.onnx_nodes import OPSET, Nodes, whole
 from spleenseg.inference.onnx_resize import fitted
 
+Step = tuple[str, str]
 IR_VERSION = 10
 _NETWORK = "network/"
 _OUTPUT_KINDS = {"probability": TensorProto.FLOAT, "label": TensorProto.UINT8}
@@ -25,13 +27,15 @@ def complete(network: ModelProto, card: ModelCard) -> ModelProto:
 
     Returns:
         the model of contracts: `hu` int16 [N, slices, H, W], radiological, any H and W -> `probability` float32
-        [N, K, H, W] and `label` uint8 [N, H, W]. `slices` are the slice and its neighbours from the lowest up.
+        [N, K, H, W] and `label` uint8 [N, H, W]. `slices` are the slice and its neighbours from the lowest up. A
+        network of `pixel_mm` also takes `spacing_mm` float32 [2], the size of a pixel across (x) and down (y).
     """
     inner = onnx.compose.add_prefix(network, _NETWORK).graph
     before, after = Nodes("before/"), Nodes("after/")
     sides = before("Gather", before("Shape", "hu"), whole(2, 3))
-    before("Identity", _seen(before, card), output=inner.input[0].name)
-    _answers(after, inner.output[0].name, sides, card)
+    step = onnx_millimetres.steps(before, "spacing_mm", card.pixel_mm) if card.pixel_mm else None
+    before("Identity", _seen(before, card, step), output=inner.input[0].name)
+    _answers(after, inner.output[0].name, sides, card, step)
     slices = 1 + 2 * card.context
     outputs: dict[str, list[str | int | None]] = {
         "probability": ["N", card.num_classes, "H", "W"],
@@ -40,7 +44,10 @@ def complete(network: ModelProto, card: ModelCard) -> ModelProto:
     graph = helper.make_graph(
         [*before.nodes, *inner.node, *after.nodes],
         "spleenseg",
-        [helper.make_tensor_value_info("hu", TensorProto.INT16, ["N", slices, "H", "W"])],
+        [
+            helper.make_tensor_value_info("hu", TensorProto.INT16, ["N", slices, "H", "W"]),
+            *([helper.make_tensor_value_info("spacing_mm", TensorProto.FLOAT, [2])] if step else []),
+        ],
         [helper.make_tensor_value_info(name, _OUTPUT_KINDS[name], shape) for name, shape in outputs.items()],
         initializer=[*before.constants, *inner.initializer, *after.constants],
     )
@@ -52,13 +59,16 @@ def complete(network: ModelProto, card: ModelCard) -> ModelProto:
     return model
 
 
-def _seen(add: Nodes, card: ModelCard) -> str:
+def _seen(add: Nodes, card: ModelCard, step: Step | None) -> str:
     """Show HU as the network's training images showed it: windows, left-right order, grid, channels."""
     greys = [_windowed(add, window) for window in card.expectation.shown_windows]
     grey = greys[0] if len(greys) == 1 else add("Concat", *greys, axis=1)
     if card.display == "reference":
         grey = _mirrored(add, grey)
-    grey = fitted(add, grey, card.size, card.resize_interpolation)
+    if step is None:
+        grey = fitted(add, grey, card.size, card.resize_interpolation)
+    else:
+        grey = onnx_millimetres.grey_on_grid(add, grey, card.size, step)
     if card.expectation.channels != card.image_channels:
         grey = add("Concat", *[grey] * card.image_channels, axis=1)
     return add("Transpose", grey, perm=[0, 2, 3, 1])
@@ -79,12 +89,16 @@ def exact_in_float32(window: tuple[float, float]) -> bool:
     return float(low).is_integer() and float(high).is_integer() and (2**15 + abs(low)) * 255 < _FLOAT32_MAX_WHOLE
 
 
-def _answers(add: Nodes, found: str, sides: str, card: ModelCard) -> None:
+def _answers(add: Nodes, found: str, sides: str, card: ModelCard, step: Step | None) -> None:
     """Bring probabilities [N, height, width, K] back to the slice's size and order, and decide the label."""
     channels_first = add("Transpose", found, perm=[0, 3, 1, 2])
-    size = add("Concat", add("Gather", add("Shape", channels_first), whole(0, 1)), sides, axis=0)
-    mode = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    resized = add("Resize", channels_first, "", "", size, **mode)
+    if step is None:
+        size = add("Concat", add("Gather", add("Shape", channels_first), whole(0, 1)), sides, axis=0)
+        mode = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        resized = add("Resize", channels_first, "", "", size, **mode)
+    else:
+        lengths = (add("Gather", sides, whole(0)), add("Gather", sides, whole(1)))
+        resized = onnx_millimetres.probabilities_on_slice(add, channels_first, card.num_classes, lengths, step)
     upright = _mirrored(add, resized) if card.display == "reference" else resized
     probability = add("Identity", upright, output="probability")
     if card.num_classes == 1:

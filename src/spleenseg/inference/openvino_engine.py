@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from spleenseg.errors import UserError
-from spleenseg.inference.engine import HU, Floats
-from spleenseg.inference.onnx_engine import ExportedEngine, ModelFile, usable_cores
+from spleenseg.inference.engine import Floats
+from spleenseg.inference.onnx_engine import ExportedEngine, Inputs, ModelFile, usable_cores
 
 PRECISIONS = {"exact": "f32", "fast": "bf16"}
 """What the layers compute in, by `--precision`; OpenVINO left alone would choose bfloat16 unasked."""
@@ -49,12 +49,13 @@ class OpenVinoEngine(ExportedEngine):
         self._compiled: tuple[tuple[int, ...], Any] | None = None
         super().__init__(model.card, self._predict, batch_size)
 
-    def _predict(self, hu: HU) -> Floats:
+    def _predict(self, inputs: Inputs) -> Floats:
         """Predict a batch; a short last one is filled up, so that slices of one size are compiled for once."""
+        hu = inputs["hu"]
         count = len(hu)
         if count < self._batch_size:
             hu = np.concatenate([hu, np.zeros((self._batch_size - count, *hu.shape[1:]), np.int16)])
-        found: Floats = self._request(hu.shape)({"hu": hu})["probability"]
+        found: Floats = self._request(hu.shape)({**inputs, "hu": hu})["probability"]
         return found[:count].copy()
 
     def _request(self, shape: tuple[int, ...]) -> Any:

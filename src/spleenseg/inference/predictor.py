@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from spleenseg.config import Config
 from spleenseg.datasets.fit import fit_image, fit_size
 from spleenseg.datasets.manifest import Expectation
+from spleenseg.datasets.millimetres import PixelSize, Step, probabilities_on_slice, step_of
 from spleenseg.errors import UserError
 from spleenseg.inference.engine import HU, Engine, Floats, HuEngine
 from spleenseg.inference.labels import HALF, label_names, labels_of
@@ -60,7 +61,7 @@ class SliceModel(Protocol):
     def pixels(self) -> int:
         """Pixels of a slice on the network's grid."""
 
-    def of_hu(self, stacks: HU) -> Floats:
+    def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """Predict slices, int16 HU [N, S, H, W] as `HuEngine.of_hu` takes them -> float32 [N, H, W, K]."""
 
     def labels(self, probabilities: Floats) -> Pixels:
@@ -102,27 +103,36 @@ class Predictor:
         """Label name -> value in label maps, for every label the model knows but the background."""
         return label_names(self.expectation.labels, self.config.model.num_classes)
 
-    def probabilities(self, pictures: Iterable[Pixels]) -> Iterator[Floats]:
+    def probabilities(
+        self, pictures: Iterable[Pixels], sizes: Iterable[PixelSize | None] | None = None
+    ) -> Iterator[Floats]:
         """Predict pictures in batches, lazily.
 
         Args:
             pictures: uint8 grey [H, W] or RGB [H, W, 3], or where the model sees neighbours or several windows
                 [H, W, C] as `shown_slices` yields them; each of its own size.
+            sizes: of a pixel of each in mm, across and down; needed where the model records `pixel_mm`.
 
         Yields:
             float32 [H, W, K] for each picture, at its size.
-        """
-        rest = iter(pictures)
-        while group := list(islice(rest, self.batch_size)):
-            batch = np.stack([self._fitted(picture) for picture in group]).astype(np.float32)
-            for picture, found in zip(group, self.engine.probabilities(batch), strict=True):
-                yield at_size(found, (picture.shape[0], picture.shape[1]))
 
-    def of_hu(self, stacks: HU) -> Floats:
+        Raises:
+            UserError: the model needs the size of a picture's pixels, and nobody knows it.
+        """
+        pixel_mm = self.expectation.pixel_mm
+        steps = (step_of(pixel_mm, size, "a picture") for size in (repeat(None) if sizes is None else sizes))
+        rest = zip(pictures, steps, strict=False)
+        while group := list(islice(rest, self.batch_size)):
+            batch = np.stack([self._fitted(picture, step) for picture, step in group]).astype(np.float32)
+            for (picture, step), found in zip(group, self.engine.probabilities(batch), strict=True):
+                yield at_size(found, (picture.shape[0], picture.shape[1]), step)
+
+    def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """Predict slices of a scan, see `HuEngine.of_hu`."""
         if isinstance(self.engine, HuEngine):
-            return self.engine.of_hu(stacks)
-        found = np.stack(list(self.probabilities(shown(stack, self.expectation) for stack in stacks)))
+            return self.engine.of_hu(stacks, size)
+        pictures = (shown(stack, self.expectation) for stack in stacks)
+        found = np.stack(list(self.probabilities(pictures, repeat(size))))
         return found[:, :, ::-1] if self.expectation.display == "reference" else found
 
     def labels(self, probabilities: Floats) -> Pixels:
@@ -136,15 +146,24 @@ class Predictor:
         (value,) = self.names.values()
         return labels * np.uint8(value)
 
-    def _fitted(self, picture: Pixels) -> Pixels:
+    def _fitted(self, picture: Pixels, step: Step | None) -> Pixels:
         if self.expectation.channels == 1:
-            return fit_image(picture, self.config)
+            return fit_image(picture, self.config, step)
         channels = (np.ascontiguousarray(picture[..., channel]) for channel in range(picture.shape[-1]))
-        return np.stack([fit_size(channel, self.config) for channel in channels], axis=-1)
+        return np.stack([fit_size(channel, self.config, step) for channel in channels], axis=-1)
 
 
-def at_size(probabilities: Floats, size: tuple[int, int]) -> Floats:
-    """Resize probabilities [h, w, K] to (height, width), linearly; as they are where the size is the same."""
+def at_size(probabilities: Floats, size: tuple[int, int], step: Step | None = None) -> Floats:
+    """Bring probabilities [h, w, K] from the network's grid to a picture of (height, width), linearly.
+
+    Args:
+        probabilities: as the network gave them.
+        size: of the picture.
+        step: with which `fit_size` brought the picture to the grid. None: they are resized, and returned as they
+            are where the size is the same.
+    """
+    if step is not None:
+        return probabilities_on_slice(probabilities, size, step)
     if probabilities.shape[:2] == size:
         return probabilities
     channels = (cv2.resize(channel, size[::-1]) for channel in np.moveaxis(probabilities, -1, 0))
@@ -155,12 +174,8 @@ def require_honoured(expectation: Expectation, config: Config, root: Path) -> No
     """Refuse a model whose images cannot be made here as they were when it was trained.
 
     Raises:
-        UserError: it wants resampled pixels, or neighbours and windows that do not fit its channels.
+        UserError: it wants neighbours and windows that do not fit its channels.
     """
-    if expectation.pixel_mm is not None:
-        raise UserError(
-            f"the model in {root} expects pixels of {expectation.pixel_mm} mm, which this version cannot make"
-        )
     channels = config.model.image_channels
     if expectation.channels not in (1, channels):
         windows = f"{len(expectation.windows)} windows and " if expectation.windows else ""

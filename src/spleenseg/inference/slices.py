@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from spleenseg.datasets.manifest import Expectation
+from spleenseg.datasets.millimetres import PixelSize
 from spleenseg.inference.engine import HU, Floats
 from spleenseg.inference.labels import organ_probability
 from spleenseg.inference.memory import on_disk
@@ -42,6 +44,7 @@ def predict_slices(
     predictor: SliceModel,
     *,
     slice_mm: float | None = None,
+    pixel_size: PixelSize | None = None,
     batch_size: int | None = None,
     keep_probability: bool = False,
     spill: Path | None = None,
@@ -54,6 +57,7 @@ def predict_slices(
         hu: int16 HU [z, y, x], radiological axes (x -> patient's left, y -> back, z -> up).
         predictor: the model, with what it expects.
         slice_mm: distance of the slices, for models whose neighbours lie at a distance in mm.
+        pixel_size: across and down in mm, for models that see pixels of a size in mm.
         batch_size: slices at once; None: as the model says.
         keep_probability: also return the probabilities (four bytes a voxel).
         spill: the folder whose temporary file holds the probabilities instead of memory.
@@ -66,7 +70,7 @@ def predict_slices(
     labels = np.zeros(hu.shape, np.uint8)
     probability = _room(hu.shape, spill) if keep_probability else None
     sizes = np.zeros((len(predictor.names), len(THRESHOLDS)), np.int64)
-    found = _found(hu, predictor, slice_mm, batch_size or predictor.batch_size)
+    found = _found(hu, predictor, slice_mm, pixel_size, batch_size or predictor.batch_size)
     for z, upright in enumerate(found if smoothing is None else smoothing.apply(found)):
         labels[z] = predictor.values(predictor.labels(upright))
         sizes += _sizes(upright)
@@ -102,7 +106,9 @@ def _sizes(probabilities: Floats) -> Sizes:
     return np.array(above, np.int64)
 
 
-def _found(hu: HU, predictor: SliceModel, slice_mm: float | None, batch_size: int) -> Iterator[Floats]:
+def _found(
+    hu: HU, predictor: SliceModel, slice_mm: float | None, pixel_size: PixelSize | None, batch_size: int
+) -> Iterator[Floats]:
     """Yield the probabilities of each slice, radiological, float32 [y, x, K].
 
     Slices of nothing but air are one picture to the network: it is asked once, and its answer serves for all.
@@ -110,7 +116,8 @@ def _found(hu: HU, predictor: SliceModel, slice_mm: float | None, batch_size: in
     black = is_black(hu, predictor.expectation, slice_mm)
     asked = ~black
     asked[np.flatnonzero(black)[:1]] = True
-    answers = _answers(hu, np.flatnonzero(asked), predictor, slice_mm, batch_size)
+    stacks = (with_neighbours(hu, int(z), predictor.expectation, slice_mm) for z in np.flatnonzero(asked))
+    answers = _answers(stacks, predictor, pixel_size, batch_size)
     of_air: Floats | None = None
     for slice_is_black in black:
         if not slice_is_black:
@@ -121,9 +128,7 @@ def _found(hu: HU, predictor: SliceModel, slice_mm: float | None, batch_size: in
 
 
 def _answers(
-    hu: HU, places: npt.NDArray[np.intp], predictor: SliceModel, slice_mm: float | None, batch_size: int
+    stacks: Iterator[HU], predictor: SliceModel, pixel_size: PixelSize | None, batch_size: int
 ) -> Iterator[Floats]:
-    look = predictor.expectation
-    for start in range(0, len(places), batch_size):
-        group = places[start : start + batch_size]
-        yield from predictor.of_hu(np.stack([with_neighbours(hu, int(z), look, slice_mm) for z in group]))
+    while group := list(islice(stacks, batch_size)):
+        yield from predictor.of_hu(np.stack(group), pixel_size)

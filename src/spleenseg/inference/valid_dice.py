@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from spleenseg.datasets.millimetres import Step
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
 from spleenseg.inference.engine import Floats
@@ -50,7 +51,7 @@ def mean_dice(
             for name, predict in networks.items():
                 for index, found in zip(part, predict(images), strict=True):
                     case = slices.files[index].case
-                    for value, count in _counts(slices.native_labels(index), found, threshold):
+                    for value, count in _counts(slices.native_labels(index), found, slices.step(index), threshold):
                         counts[name, case, value] = _sum(counts[name, case, value], count)
             task.advance(len(part))
     return {name: _mean(name, counts) for name in networks}
@@ -86,9 +87,11 @@ def openvino(network: ModelProto, precision: str) -> Predict | None:
     return lambda images: np.array(compiled([images])[0])
 
 
-def _counts(truth: npt.NDArray[np.uint8], found: Floats, threshold: float) -> list[tuple[int, Counts]]:
+def _counts(
+    truth: npt.NDArray[np.uint8], found: Floats, step: Step | None, threshold: float
+) -> list[tuple[int, Counts]]:
     """Compare a slice [H, W] with probabilities [h, w, K] label by label."""
-    labels = labels_of(at_size(found, (truth.shape[0], truth.shape[1])), threshold)
+    labels = labels_of(at_size(found, (truth.shape[0], truth.shape[1]), step), threshold)
     values = range(1, max(2, found.shape[-1]))
     return [(value, confusion(truth == value, labels == value)) for value in values]
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from spleenseg.datasets.millimetres import PixelSize
 from spleenseg.inference.combine import Combined, LogitMean, logits_of
 from spleenseg.inference.engine import HU, Floats
 from spleenseg.inference.predictor import Predictor
@@ -32,7 +33,7 @@ def with_views(model: Predictor | Combined) -> Combined:
     words = f"{record.engine}, {1 + len(ANGLES) + len(SCALES) + record.mirrored} views"
     return Combined(
         first=model if isinstance(model, Predictor) else model.first,
-        answer=lambda stacks: _answer(model, stacks),
+        answer=lambda stacks, size: _answer(model, stacks, size),
         threshold=model.threshold,
         settings=f"{model.settings} tta",
         record=replace(record, engine=words, quality={}),
@@ -50,12 +51,12 @@ def views(size: tuple[int, int], mirrored: bool) -> list[Affine]:
     return [np.asarray(matrix, np.float64) for matrix in (*found, *flip)]
 
 
-def _answer(model: Predictor | Combined, stacks: HU) -> Floats:
+def _answer(model: Predictor | Combined, stacks: HU, size: PixelSize | None) -> Floats:
     mean = LogitMean()
-    mean.add(logits_of(model.of_hu(stacks)))
+    mean.add(logits_of(model.of_hu(stacks, size)))
     outside = floor_of(model.expectation)
     for view in views((stacks.shape[2], stacks.shape[3]), model.record.mirrored):
-        found = logits_of(model.of_hu(_seen(stacks, view, outside)))
+        found = logits_of(model.of_hu(_seen(stacks, view, outside), size))
         back = np.stack([_back(logits, view) for logits in found])
         mean.add(back, _weight(view, (stacks.shape[2], stacks.shape[3])))
     return mean.probabilities()

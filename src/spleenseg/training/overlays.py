@@ -89,7 +89,9 @@ class EpochOverlays:
 
     def _tile(self, index: int, found: Floats) -> tuple[str, npt.NDArray[np.uint8]]:
         truth = self._slices.native_labels(index) > 0
-        predicted = labels_of(at_size(found, (truth.shape[0], truth.shape[1])), self._threshold) > 0
+        predicted = (
+            labels_of(at_size(found, (truth.shape[0], truth.shape[1]), self._slices.step(index)), self._threshold) > 0
+        )
         picture = compared(self._slices.native_image(index), truth, predicted)
         return f"{Path(self._slices.files[index].name).stem}, Dice {_dice(truth, predicted):.3f}", picture
 
