@@ -23,6 +23,9 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Compute in int8; refused if Dice on valid changes by more than 0.002.")
     ] = False,
+    weights: Annotated[
+        str, typer.Option(help="float32 or float16: half the size, computes in float32; Dice on valid is compared.")
+    ] = "float32",
     format: Annotated[str, typer.Option(help="onnx, openvino or litert (the network alone).")] = "onnx",
     licence: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Terms under which the weights may be used.")
@@ -35,6 +38,13 @@ def export(
 
     reporter = terminal(quiet)
     done = write(
-        run, output, threshold=threshold, int8=int8, format=format, licence=licence or LICENCE, reporter=reporter
+        run,
+        output,
+        threshold=threshold,
+        int8=int8,
+        weights=weights,
+        format=format,
+        licence=licence or LICENCE,
+        reporter=reporter,
     )
     reporter.say(done.summary())

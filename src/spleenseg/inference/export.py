@@ -17,6 +17,7 @@ from spleenseg.inference.exported_formats import (
     SUFFIXES,
     free_path,
     require_format,
+    require_weights,
     write_litert,
     write_onnx,
     write_openvino,
@@ -62,6 +63,8 @@ class ExportSummary:
         if self.card.precision == "int8":
             return f"{self.path}: {facts}, int8: {self.card.cost('int8')}"
         same = "" if self.difference is None else f"; differs from Keras by at most {self.difference:.0e}"
+        if self.card.weights == "float16":
+            same = f"; weights in float16: {self.card.cost('float16')}"
         fast = f"; --precision fast: {self.card.cost('fast')}" if self.card.dice_on_valid_fast else ""
         return f"{self.path}: {facts}{same}{fast}"
 
@@ -72,6 +75,7 @@ def export(
     *,
     threshold: float | None = None,
     int8: bool = False,
+    weights: str = "float32",
     format: str = ONNX,
     licence: str = LICENCE,
     reporter: Reporter = SILENT,
@@ -81,21 +85,23 @@ def export(
     Args:
         run: the run folder.
         output: the file; None: `model.onnx` or `model.int8.onnx` in the run folder, where `segment` and `infer`
-            find it, or `model.xml` and `model.tflite`. Never overwritten.
+            find it, or `model.float16.onnx`, `model.xml` and `model.tflite`. Never overwritten.
         threshold: probability from which the output `label` is the organ; several labels take the likeliest.
             None: the one that `evaluate` fitted on valid with these weights (calibration.json), else 0.5.
         int8: compute in int8, calibrated on training slices.
+        weights: "float32", or "float16": stored in half precision, computed with in float32.
         format: "onnx"; "openvino": IR; or "litert": the network alone, its card beside it.
         licence: under which the weights may be used, in words.
         reporter: is told where the threshold comes from and what could not be measured.
 
     Raises:
         UserError: the file exists, no trained network in `run`, a package is missing, the network has an
-            operation that ONNX lacks, or int8 changes the mean Dice on valid by more than `INT8_LIMIT`.
+            operation that ONNX lacks, or int8 or float16 change the mean Dice on valid by more than `INT8_LIMIT`.
     """
     run = Path(run)
     require_format(format, int8)
-    name = f"model{'.int8' if int8 else ''}{SUFFIXES[format]}"
+    require_weights(weights, format, int8)
+    name = f"model{'.int8' if int8 else '.float16' if weights == 'float16' else ''}{SUFFIXES[format]}"
     path = free_path(Path(output) if output is not None else run / name, format)
     from spleenseg.inference.loading import load_run
 
@@ -111,6 +117,8 @@ def export(
     if int8:
         network, card = _in_int8(network, card, trained, reporter)
     else:
+        if weights == "float16":
+            network, card = _in_half(network, card, trained, reporter)
         card = _with_fast(network, card, trained, reporter)
     model = _completed(network, card)
     size = write_openvino(model, path, card) if format == OPENVINO else write_onnx(model, path)
@@ -194,12 +202,49 @@ def _in_int8(
     found = mean_dice(valid, networks, card.threshold, reporter)
     exact = found.pop("float32")
     worst = max(found.values(), key=lambda value: abs(value - exact))
-    if abs(worst - exact) > INT8_LIMIT:
-        raise UserError(
-            f"int8 changes the mean Dice on valid from {exact:.4f} to {worst:.4f}, by more than {INT8_LIMIT}: "
-            "not exported; use --precision fast or exact"
-        )
+    _require_close("int8", exact, worst, "use --precision fast or exact")
     return small, card.model_copy(update={"precision": "int8", "dice_on_valid": (exact, worst)})
+
+
+def _require_close(kind: str, exact: float, found: float, advice: str) -> None:
+    if abs(found - exact) > INT8_LIMIT:
+        raise UserError(
+            f"{kind} changes the mean Dice on valid from {exact:.4f} to {found:.4f}, by more than {INT8_LIMIT}: "
+            f"not exported; {advice}"
+        )
+
+
+def _in_half(
+    network: ModelProto, card: ModelCard, trained: Trained, reporter: Reporter
+) -> tuple[ModelProto, ModelCard]:
+    """Return the network with weights in float16, and the card that says what it costs where that can be measured."""
+    from spleenseg.inference.onnx_half import with_half_weights
+
+    small = with_half_weights(network)
+    card = card.model_copy(update={"weights": "float16"})
+    found = _compared({"exact": network, "half": small}, card, trained, reporter)
+    if found is None:
+        return small, card
+    _require_close("float16", *found, "leave --weights out")
+    return small, card.model_copy(update={"dice_on_valid": found})
+
+
+def _compared(
+    networks: dict[str, ModelProto], card: ModelCard, trained: Trained, reporter: Reporter
+) -> tuple[float, float] | None:
+    """Return the mean Dice on valid of two networks; None where there is no valid split."""
+    from spleenseg.datasets.slices import SliceSet
+    from spleenseg.inference.valid_dice import mean_dice, onnx_runtime
+
+    try:
+        valid = SliceSet.from_config(trained.config, "eval", reporter)
+        runs = {name: onnx_runtime(network) for name, network in networks.items()}
+        found = mean_dice(valid, runs, card.threshold, reporter)
+    except UserError as error:
+        reporter.say(f"what weights in float16 cost is not measured: {error}")
+        return None
+    exact, other = found.values()
+    return exact, other
 
 
 def _with_fast(network: ModelProto, card: ModelCard, trained: Trained, reporter: Reporter) -> ModelCard:

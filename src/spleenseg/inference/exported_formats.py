@@ -27,6 +27,22 @@ _NEEDED = {
 }  # package -> the extra that brings it
 
 
+WEIGHTS = ("float32", "float16")
+"""How weights can be stored."""
+
+
+def require_weights(weights: str, format: str, int8: bool) -> None:
+    """Refuse a way to store weights that does not exist or does not go with the rest.
+
+    Raises:
+        UserError: one of these.
+    """
+    if weights not in WEIGHTS:
+        raise UserError(f"no weights '{weights}'{did_you_mean(weights, WEIGHTS)}; there are {', '.join(WEIGHTS)}")
+    if weights == "float16" and (int8 or format == LITERT):
+        raise UserError("--weights float16 is for --format onnx and openvino without --int8; leave it out")
+
+
 def require_format(name: str, int8: bool) -> None:
     """Refuse a format that does not exist, cannot be written here, or cannot hold int8.
 

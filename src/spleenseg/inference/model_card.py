@@ -37,7 +37,8 @@ class ModelCard(BaseModel):
         window_hu, windows, display, pixel_mm, context, context_mm, labels: see `Expectation`.
         threshold: probability from which a pixel is organ in the output `label`.
         precision: "float32", or "int8" where weights and activations are quantised.
-        dice_on_valid: with int8, the mean Dice on the validation slices: (float32, int8).
+        weights: "float32", or "float16" where they are stored in half precision; the network computes in float32.
+        dice_on_valid: with int8 or weights in float16, the mean Dice on the validation slices: (float32, as here).
         dice_on_valid_fast: the same of a float32 model: (float32, computed in bfloat16); None: not measured.
         mirrored: whether slices were shown mirrored left-right in training as well.
         postprocess: what was chosen on valid for its masks; None: it was not measured.
@@ -68,6 +69,7 @@ class ModelCard(BaseModel):
     labels: dict[str, int]
     threshold: float
     precision: Literal["float32", "int8"] = "float32"
+    weights: Literal["float32", "float16"] = "float32"
     dice_on_valid: tuple[float, float] | None = None
     dice_on_valid_fast: tuple[float, float] | None = None
     mirrored: bool = False
@@ -99,8 +101,8 @@ class ModelCard(BaseModel):
         )
 
     def cost(self, precision: str) -> str:
-        """Say what a precision, "fast" or "int8", changed in the mean Dice on valid when the model was exported."""
-        measured = self.dice_on_valid if precision == "int8" else self.dice_on_valid_fast
+        """Say what a precision, "fast", "int8" or "float16" (weights), changed in the mean Dice on valid at export."""
+        measured = self.dice_on_valid_fast if precision == "fast" else self.dice_on_valid
         if measured is None:
             return "Dice difference not measured"
         exact, found = measured
@@ -151,7 +153,7 @@ class ModelCard(BaseModel):
 
 _TEXTS = frozenset(
     {
-        *("spleenseg", "model", "color_order", "resize_interpolation", "display", "precision"),
+        *("spleenseg", "model", "color_order", "resize_interpolation", "display", "precision", "weights"),
         *("weights_sha256", "training_data_sha256", "trained_by", "licence", "intended_use"),
     }
 )
