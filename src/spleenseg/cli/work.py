@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: ConfigFile,
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="train_eval_infer.config of the project.")
+    ] = None,
     overrides: Set = None,
     resume: Resume = False,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random (default: the config's).")] = None,
@@ -28,6 +30,12 @@ def train(
     find_rate: Annotated[
         bool, typer.Option("--find-rate", help="Only try learning rates, and suggest one; nothing is trained.")
     ] = False,
+    from_manifest: Annotated[
+        Path | None, typer.Option(metavar="RUN/run.json", help="Repeat that training in a fresh folder; no CONFIG.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of the repetition (default: RUN_repeated).")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the network a config describes; the best and the last state are kept."""
@@ -36,6 +44,15 @@ def train(
     reporter = terminal(quiet)
     given = {"train.seed": seed, "train.threads": threads}
     more = [f"{key}={value}" for key, value in given.items() if value is not None]
+    if from_manifest is not None:
+        from spleenseg.training.repeat import repeat
+
+        if config is not None or resume or find_rate or folds is not None:
+            raise UserError("--from-manifest brings its own config; leave CONFIG, --resume, --folds, --find-rate out")
+        reporter.say(repeat(from_manifest, out, overrides=[*(overrides or []), *more], reporter=reporter).summary())
+        return
+    if config is None or out is not None:
+        raise UserError("give a CONFIG, or --from-manifest RUN/run.json, with which alone --out goes")
     if find_rate:
         from spleenseg.training.rate_finder import find_rate as test
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from spleenseg.datasets.folders import SliceFile
@@ -30,10 +31,39 @@ def data_hash(files: Sequence[SliceFile]) -> str:
     Raises:
         UserError: a file cannot be read.
     """
+    return data_and_case_hashes(files)[0]
+
+
+def case_hashes(files: Sequence[SliceFile]) -> dict[str, str]:
+    """Return such a hash for each case, by its name.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    return data_and_case_hashes(files)[1]
+
+
+def data_and_case_hashes(files: Sequence[SliceFile]) -> tuple[str, dict[str, str]]:
+    """Return `data_hash` and `case_hashes`, reading each file once."""
+    lines = _lines(files)
+    return _hash_of([*chain.from_iterable(lines.values())]), {
+        case: _hash_of(own) for case, own in sorted(lines.items())
+    }
+
+
+def _lines(files: Sequence[SliceFile]) -> dict[str, list[str]]:
+    """Return by case what is hashed of each file: the hashes of image and mask, and the name."""
     paths = list({path: None for file in files for path in (file.image, file.mask) if path})  # cases hold many slices
     hashes = dict(zip(paths, in_threads(_hash, paths, "hashing"), strict=True))
-    lines = sorted(f"{hashes[file.image]} {hashes[file.mask] if file.mask else '-'} {file.name}" for file in files)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    lines: dict[str, list[str]] = {}
+    for file in files:
+        mask = hashes[file.mask] if file.mask else "-"
+        lines.setdefault(file.case, []).append(f"{hashes[file.image]} {mask} {file.name}")
+    return lines
+
+
+def _hash_of(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def _hash(path: Path) -> str:

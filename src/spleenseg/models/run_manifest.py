@@ -6,7 +6,7 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.errors import UserError
 from spleenseg.files import sha256, write_json
+from spleenseg.models.machine import MachineRecord
 from spleenseg.models.run_config import portable
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 _PACKAGES = (
     "h5py",
+    "jax",
+    "jaxlib",
     "keras",
     "nibabel",
     "numpy",
@@ -34,6 +37,7 @@ _PACKAGES = (
     "scipy",
     "tensorflow",
     "tensorflow-cpu",
+    "torch",
 )
 
 
@@ -48,11 +52,13 @@ class DataRecord(_Record):
         slices: how many.
         patients: how many different ones.
         sha256: hash of its files (`datasets.data_hash`).
+        cases: the same for each case.
     """
 
     slices: int
     patients: int
     sha256: str
+    cases: dict[str, str] = {}
 
 
 class NetworkRecord(_Record):
@@ -106,6 +112,7 @@ class RunManifest(_Record):
         config_file: name of the config.
         config: every effective value by section and key, paths relative to the run folder.
         config_sha256: of the config file as it lay there; None if there is no file.
+        config_text: a config with every setting that was given, overrides included; None in older runs.
         data: by split ("train", "valid"...).
         patient_overlap: patients that occur in two splits, by "split, split"; empty is good.
         expectation: what images must look like for this model.
@@ -113,6 +120,7 @@ class RunManifest(_Record):
         initial: what it started from; None if from chance.
         best: the best epoch so far.
         weights: the file its weights are in.
+        machine: what it ran on; None in older runs.
     """
 
     format: int = FORMAT
@@ -126,6 +134,7 @@ class RunManifest(_Record):
     config_file: str
     config: dict[str, dict[str, Any]]
     config_sha256: str | None
+    config_text: str | None = None
     data: dict[str, DataRecord]
     patient_overlap: dict[str, list[str]]
     expectation: Expectation
@@ -133,6 +142,7 @@ class RunManifest(_Record):
     initial: InitialRecord | None = None
     best: BestRecord | None = None
     weights: WeightsRecord | None = None
+    machine: MachineRecord | None = None
 
     @classmethod
     def start(
@@ -154,9 +164,9 @@ class RunManifest(_Record):
         """
         return cls(
             spleenseg=_version("spleenseg") or "unknown",
-            packages={name: found for name in _PACKAGES if (found := _version(name))},
+            packages=_packages(),
             python=platform.python_version(),
-            platform=f"{platform.system()} {platform.machine()} {sys.implementation.name}",
+            platform=_platform(),
             created=_now(),
             seed=config.train.seed,
             config_file=config.path.name,
@@ -234,6 +244,24 @@ def _network(config: Config, model: Any) -> NetworkRecord:
         image_channels=section.image_channels,
         num_classes=section.num_classes,
     )
+
+
+def version_changes(then: RunManifest) -> Iterator[str]:
+    """Yield one line for each version that is not what it was when `then` was written."""
+    before = {"spleenseg": then.spleenseg, "python": then.python, "platform": then.platform, **then.packages}
+    now = {"spleenseg": _version("spleenseg"), "python": platform.python_version(), "platform": _platform()}
+    now |= _packages()
+    for name in sorted({*before, *now}):
+        if before.get(name) != now.get(name):
+            yield f"{name}: {before.get(name) or 'absent'} then, {now.get(name) or 'absent'} now"
+
+
+def _packages() -> dict[str, str]:
+    return {name: found for name in _PACKAGES if (found := _version(name))}
+
+
+def _platform() -> str:
+    return f"{platform.system()} {platform.machine()} {sys.implementation.name}"
 
 
 def _version(package: str) -> str | None:

@@ -8,11 +8,14 @@ from itertools import combinations
 from typing import Any
 
 from spleenseg.config import Config
+from spleenseg.config.rewrite import rewritten
 from spleenseg.datasets.folders import SliceFile
-from spleenseg.datasets.identity import data_hash, patient_overlap
+from spleenseg.datasets.identity import data_and_case_hashes, patient_overlap
 from spleenseg.datasets.slices import SliceSet
+from spleenseg.models.machine import MachineRecord
 from spleenseg.models.run_folder import DataRecord, RunFolder, RunManifest
 from spleenseg.models.run_manifest import InitialRecord
+from spleenseg.training.precision import resolve_precision
 from spleenseg.training.state import TrainState
 
 
@@ -53,7 +56,12 @@ class RunRecord:
             {name: _describe(slices) for name, slices in splits.items()},
             overlaps({name: slices.files for name, slices in splits.items()}),
         )
-        return cls(run, manifest.model_copy(update={"initial": initial}))
+        more = {
+            "initial": initial,
+            "config_text": rewritten(config, config.folder, {}),
+            "machine": MachineRecord.here(resolve_precision(config.train.precision), config.train.deterministic),
+        }
+        return cls(run, manifest.model_copy(update=more))
 
     def update(self, state: TrainState) -> None:
         """Write run.json with the best epoch so far, if there is one."""
@@ -77,4 +85,5 @@ def overlaps(splits: Mapping[str, Sequence[SliceFile]]) -> dict[str, list[str]]:
 
 def _describe(slices: SliceSet) -> DataRecord:
     patients = len({file.patient for file in slices.files})
-    return DataRecord(slices=len(slices), patients=patients, sha256=data_hash(slices.files))
+    whole, cases = data_and_case_hashes(slices.files)
+    return DataRecord(slices=len(slices), patients=patients, sha256=whole, cases=cases)
