@@ -17,9 +17,13 @@ def segment(
         list[Path], typer.Argument(metavar="INPUT...", help="NIfTI, DICOM, NRRD or MetaImage, or folders.")
     ],
     model: Annotated[
-        list[Path],
-        typer.Option("--model", help="A run folder (of a config), or an exported model.onnx; several are averaged."),
-    ],
+        list[Path] | None,
+        typer.Option(
+            "--model",
+            help="A run folder, an exported model.onnx, or the built-in spleen (default), where no path has that name; "
+            "several are averaged.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to write.")] = Path("segmentations"),
     engine: Engine = None,
     precision: Precision = "exact",

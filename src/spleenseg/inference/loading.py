@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from spleenseg.config import Config
 from spleenseg.errors import UserError, did_you_mean
 from spleenseg.files import sha256
+from spleenseg.inference.builtin import named
 from spleenseg.inference.engine import Engine
 from spleenseg.inference.fitted import Fitted
 from spleenseg.inference.labels import HALF
@@ -48,7 +49,8 @@ def load_predictor(
     """Load an exported model, or the best network of a run folder or of a config's folder.
 
     Args:
-        model: an `.onnx` file of `export`, a run folder, or a config whose folder is one.
+        model: an `.onnx` file of `export`, a run folder, the name of a built-in model (where no such path exists),
+            or a config whose folder is one.
         engine: one of `ENGINES`. None: "onnx" for an exported model, also for the `model.onnx` of a run folder
             if it was made from the run's weights; else "keras". For other precisions than "exact" the fastest.
         precision: "exact" (float32); "fast": bfloat16, by OpenVINO; "int8": the model of `export --int8`. The last
@@ -65,6 +67,7 @@ def load_predictor(
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, is {batch_size}")
     _require_known(engine, precision)
+    model = named(model) if isinstance(model, Path) else model
     engine = engine or _fastest(precision)
     file = _exported(model, engine, precision, reporter)
     if file is None:

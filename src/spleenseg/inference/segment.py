@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spleenseg.errors import UserError
+from spleenseg.inference.builtin import builtin_model
 from spleenseg.inference.cohort import Cohort
 from spleenseg.inference.ensemble import load_models
 from spleenseg.inference.ledger import Ledger
@@ -23,7 +24,7 @@ from spleenseg.progress import SILENT, Reporter
 def segment(
     inputs: Sequence[Path | str],
     out: Path | str = Path("segmentations"),
-    model: Path | str | Sequence[Path | str] = Path(),
+    model: Path | str | Sequence[Path | str] | None = None,
     *,
     engine: str | None = None,
     precision: str = EXACT,
@@ -46,7 +47,8 @@ def segment(
         inputs: NIfTI, NRRD or MetaImage files, DICOM (a folder, a zip archive, a multi-frame file), folders of
             any of them, or patterns.
         out: the folder to write to; made if need be.
-        model: the run folder of a training, or an exported model; several of them answer together.
+        model: the run folder of a training, an exported model, or the name of a built-in one; several of them
+            answer together. None: the built-in `builtin.DEFAULT`.
         engine, precision: what runs it and how, see `load_predictor`.
         threads: for an exported model; None: all cores.
         threshold: probability from which a voxel is organ; models of several labels take the likeliest. None:
@@ -70,7 +72,7 @@ def segment(
     require_safe(scans, out, probabilities, formats)
     ledger = Ledger(out)
     _refuse_existing(ledger, [name for scan in scans for name in scan.outputs(probabilities, formats)], resume)
-    given = [model] if isinstance(model, Path | str) else model
+    given = [model] if isinstance(model, Path | str) else model or [builtin_model()]
     predictor = load_models(
         [Path(one) for one in given],
         engine=engine,
