@@ -63,20 +63,22 @@ class Judge:
 
     Attributes:
         models: what `--model` takes; several answer together.
+        label: what they call the spleen.
         recorded: the post-processing that they record.
         threads: for exported models.
     """
 
     models: tuple[Path, ...]
+    label: str
     recorded: Postprocess
     threads: int | None
 
     @classmethod
     def of(cls, models: Sequence[Path], threads: int | None) -> Judge:
         loaded = load_models(models, threads=threads)
-        if list(loaded.names) != ["spleen"]:
+        if len(loaded.names) != 1:
             raise UserError(f"the model knows {', '.join(loaded.names)}; this judges models of the spleen alone")
-        return cls(tuple(models), loaded.record.postprocess, threads)
+        return cls(tuple(models), next(iter(loaded.names)), loaded.record.postprocess, threads)
 
     def masks(self, scans: Sequence[Path], out: Path) -> Iterator[tuple[Path, Volume, Ways]]:
         """Segment scans; yield each with its masks in the order given."""
@@ -90,7 +92,7 @@ class Judge:
         """Return the mask as the network made it, and after each post-processing."""
         largest = self.recorded.model_copy(update={"components": "largest", "fill_holes": False, "min_ml": 0.0})
         processed = {
-            name: postprocess(raw, voxel_ml, {"spleen": 1}, options)[0]
+            name: postprocess(raw, voxel_ml, {self.label: 1}, options)[0]
             for name, options in (("largest", largest), ("recorded", self.recorded))
         }
         return {name: labels > 0 for name, labels in {"raw": raw, **processed}.items()}
@@ -245,9 +247,9 @@ def main() -> None:
     if options.btcv:
         result["btcv"] = timed("btcv", partial(btcv, judge, data / "btcv-slices"))
         log_look(options.log, options.model, result["btcv"])
-    recorded = judge.recorded.words()
+    model = {"label": judge.label, "recorded": judge.recorded.words()}
     report(
-        {**result, "recorded": recorded, "machine": machine(), "versions": versions("onnxruntime", "numpy", "keras")},
+        {**result, **model, "machine": machine(), "versions": versions("onnxruntime", "numpy", "keras")},
         options.json,
     )
 
