@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from spleenseg.datasets.millimetres import PixelSize
 from spleenseg.errors import UserError
-from spleenseg.files import sha256_of
 from spleenseg.inference.engine import HU, Floats
 from spleenseg.inference.model_card import ModelCard
 from spleenseg.inference.onnx_file import read_metadata
@@ -31,13 +30,11 @@ class ModelFile:
         path: its name.
         content: its bytes.
         card: its metadata.
-        sha256: of its bytes.
     """
 
     path: Path
     content: bytes
     card: ModelCard
-    sha256: str
 
     @classmethod
     def read(cls, path: Path) -> ModelFile:
@@ -51,7 +48,7 @@ class ModelFile:
         except OSError as error:
             raise UserError(f"cannot read model {path}: {error.strerror or error}") from error
         card = ModelCard.read(read_metadata(content, path), path)
-        return cls(path, content, card, sha256_of(content))
+        return cls(path, content, card)
 
 
 class ExportedEngine:
