@@ -158,3 +158,16 @@ def test_two_runs_write_the_same_bytes_in_every_format(tmp_path: Path, model: Pa
         segment([folder], tmp_path / out, model, formats=formats, probabilities=True)
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
     assert len(digests(tmp_path / "one")) == 7
+
+
+@pytest.mark.parametrize("scan", ["amos-0001/dicom", "totalsegmentator-example/dicom"])
+def test_two_processes_write_the_same_bytes_of_a_real_scan(
+    tmp_path: Path, model: Path, real_data: Path, scan: str
+) -> None:
+    formats = [word for form in ("nifti", "dicom-seg", "nrrd") for word in ("--format", form)]
+    for out in ("one", "two"):
+        started = start(real_data / scan, tmp_path / out, model, "--prob", *formats)
+        assert started.wait(timeout=300) == 0, started.stderr
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
+    kinds = (".nii.gz", ".seg.dcm", ".seg.nrrd", "_overlay.png", "_prob.nii.gz")
+    assert all(any(name.endswith(kind) for name in digests(tmp_path / "one")) for kind in kinds)
