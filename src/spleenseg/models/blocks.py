@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from keras import layers
+from keras import initializers, layers
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -146,23 +146,35 @@ def conv_norm_act(
     return norm_act(x, config, name, activate)
 
 
-def conv_norm(x: Tensor, filters: int, name: str, *, kernel: int = 3, stride: int = 1) -> Tensor:
-    """Convolve and normalise whatever the config says, as the residual networks do."""
+def conv_norm(
+    x: Tensor,
+    filters: int,
+    name: str,
+    *,
+    kernel: int = 3,
+    stride: int = 1,
+    initializer: str | initializers.Initializer = "he_normal",
+    norm_name: str | None = None,
+) -> Tensor:
+    """Convolve and normalise whatever the config says, as the residual networks and EfficientNet do.
+
+    The normalisation is called `norm_name`; None: `name` and "_norm".
+    """
     x = layers.Conv2D(
         filters,
         kernel,
         strides=stride,
         padding="same",
         use_bias=False,
-        kernel_initializer="he_normal",
+        kernel_initializer=initializer,
         name=name,
     )(x)
-    return normalised(x, name)
+    return normalised(x, name, norm_name)
 
 
-def normalised(x: Tensor, name: str) -> Tensor:
+def normalised(x: Tensor, name: str, norm_name: str | None = None) -> Tensor:
     """Normalise by the batch."""
-    return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_norm")(x)
+    return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=norm_name or f"{name}_norm")(x)
 
 
 def norm_act(x: Tensor, config: ModelConfig, name: str, activate: bool = True) -> Tensor:

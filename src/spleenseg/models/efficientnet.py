@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from keras import initializers, layers
 
-from spleenseg.models.blocks import NORM_MOMENTUM, Tensor
+from spleenseg.models.blocks import Tensor, conv_norm, normalised
 
 SCALES = {  # size: (times as wide, times as deep)
     "B0": (1.0, 1.0),
@@ -87,7 +87,8 @@ def _block(x: Tensor, stage: Stage, filters: int, stride: int, name: str) -> Ten
         depthwise_initializer=_initializer(),
         name=f"{name}dwconv",
     )(x)
-    x = _normalised(x, name.removesuffix("_"))
+    own = name.removesuffix("_")
+    x = _activated(normalised(x, own, f"{own}_bn"), own)
     x = _weighed(x, max(1, inputs // SQUEEZE), name)
     x = _convolution(x, filters, 1, f"{name}project", f"{name}project_conv", activate=False)
     return layers.Add(name=f"{name}add")([x, start]) if stride == 1 and inputs == filters else x
@@ -109,21 +110,14 @@ def _weighed(x: Tensor, squeezed: int, name: str) -> Tensor:
 def _convolution(
     x: Tensor, filters: int, kernel: int, name: str, conv_name: str, stride: int = 1, activate: bool = True
 ) -> Tensor:
-    x = layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=_initializer(),
-        name=conv_name,
-    )(x)
-    return _normalised(x, name, activate)
+    x = conv_norm(
+        x, filters, conv_name, kernel=kernel, stride=stride, initializer=_initializer(), norm_name=f"{name}_bn"
+    )
+    return _activated(x, name) if activate else x
 
 
-def _normalised(x: Tensor, name: str, activate: bool = True) -> Tensor:
-    x = layers.BatchNormalization(momentum=NORM_MOMENTUM, name=f"{name}_bn")(x)
-    return layers.Activation("silu", name=f"{name}_activation")(x) if activate else x
+def _activated(x: Tensor, name: str) -> Tensor:
+    return layers.Activation("silu", name=f"{name}_activation")(x)
 
 
 def _initializer() -> initializers.Initializer:
