@@ -146,7 +146,7 @@ class Predictor:
         (value,) = self.names.values()
         return labels * np.uint8(value)
 
-    def _fitted(self, picture: Pixels, step: Step | None) -> Pixels:
+    def _fitted(self, picture: Pixels, step: Step | None = None) -> Pixels:
         if self.expectation.channels == 1:
             return fit_image(picture, self.config, step)
         channels = (np.ascontiguousarray(picture[..., channel]) for channel in range(picture.shape[-1]))
