@@ -10,8 +10,22 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-_FLAGS = ("CUDA_", "DNNL_", "JAX_", "KERAS_", "KMP_", "MKL_", "NVIDIA_", "OMP_", "ONEDNN_", "OPENBLAS_", "PYTORCH_")
-_FLAGS += ("TF_", "XLA_", "PYTHONHASHSEED")
+_FLAGS = (
+    "CUDA_",
+    "DNNL_",
+    "JAX_",
+    "KERAS_",
+    "KMP_",
+    "MKL_",
+    "NVIDIA_",
+    "OMP_",
+    "ONEDNN_",
+    "OPENBLAS_",
+    "PYTORCH_",
+    "TF_",
+    "XLA_",
+    "PYTHONHASHSEED",
+)
 _PACKAGE = Path(__file__).parents[1]
 
 
