@@ -58,7 +58,8 @@ def test_killed_or_stopped_it_ends_with_the_same_bits(project: Project) -> None:
     whole = products(config)
     (config.parent / "models" / "last" / "state.npz").unlink()
     assert disturb(config, signal.SIGKILL, 2.5) == -signal.SIGKILL
-    assert disturb(config, signal.SIGTERM, 4.5, "--resume") in (0, 130)
+    # killed while Python still imports, the checkpoint stays as it was
+    assert disturb(config, signal.SIGTERM, 4.5, "--resume") in (0, 130, -signal.SIGTERM)
     run(config, "--resume")
     assert products(config) == whole
 

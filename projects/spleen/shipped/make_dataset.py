@@ -1,0 +1,142 @@
+"""Make the slices that the shipped spleen model is trained on: real patients, often; synthetic ones, for the rest.
+
+    python make_dataset.py MSD_SLICES AMOS_CASE DATASET [--hold-out FOLD]
+
+MSD_SLICES holds `images/` and `masks/` of the Medical Segmentation Decathlon's spleen task as 8-bit slices (HU
+clipped to 0..255, `{slice}_{patient}.jpg`), AMOS_CASE holds `ct.nii.gz` and `labels.nii.gz` (1 = spleen). DATASET
+gets `train/` and `valid/`. Every real slice stands there COPIES times under other numbers, so that a batch shows
+about half real slices; some of the slices of two synthetic cohorts, one of them after splenectomy, fill up.
+
+Without `--hold-out` all patients train, and `valid/` repeats those of fold 0: its figures then say nothing. With it
+the patients of that fold are left out of `train/` and make `valid/`: the cross-validation of the model card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from spleenseg.datasets.folds import make_folds
+from spleenseg.datasets.manifest import MANIFEST_NAME, read_manifest
+from spleenseg.files import write_json
+from spleenseg.volumes import apply_window, read_labels, read_volume
+
+COPIES = 48
+WINDOW = (0, 255)  # what the slices of the Decathlon were clipped to
+SIDE = 512
+COHORTS = {
+    "mixed": ["--cases", "20", "--splenectomy", "0.15", "--seed", "4242"],
+    "after_splenectomy": ["--cases", "12", "--splenectomy", "1", "--seed", "4343"],
+}
+EVERY = {"mixed": 2, "after_splenectomy": 3}  # which slices of a cohort are taken
+
+Plane = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One slice and its mask, mirrored left-right as the Decathlon's are."""
+
+    patient: str
+    number: int
+    image: Plane
+    mask: Plane
+
+
+def decathlon(folder: Path) -> Iterator[Slice]:
+    """Yield the slices of the Decathlon; their masks are JPEG, so they are thresholded."""
+    for path in sorted((folder / "images").iterdir()):
+        number, patient = path.stem.split("_", 1)
+        mask = np.asarray(Image.open(folder / "masks" / path.name).convert("L")) > 127
+        image = np.asarray(Image.open(path).convert("L"))
+        yield Slice(patient.replace("_", ""), int(number), image, np.uint8(255) * mask)
+
+
+def amos(folder: Path) -> Iterator[Slice]:
+    """Yield the slices of the AMOS case."""
+    volume = read_volume(folder / "ct.nii.gz")
+    spleen = np.asarray(read_labels(folder / "labels.nii.gz", like=volume)) == 1
+    shown = apply_window(volume.array, WINDOW)
+    for number, (image, mask) in enumerate(zip(shown[..., ::-1], spleen[..., ::-1], strict=True)):
+        grey = _sized(image.astype(np.uint8), Image.Resampling.BOX)
+        yield Slice("amos0001", 20000 + number, grey, _sized(np.uint8(255) * mask, Image.Resampling.NEAREST))
+
+
+def _sized(plane: Plane, method: Image.Resampling) -> Plane:
+    return np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize((SIDE, SIDE), method))
+
+
+def held_out_patients(real: list[Slice], fold: int) -> set[str]:
+    """Return the patients that a fold of the cross-validation leaves out."""
+    patients = sorted({part.patient for part in real})
+    return set(make_folds({patient: patient for patient in patients})[fold].valid)
+
+
+def write_real(real: list[Slice], dataset: Path, fold: int | None) -> None:
+    """Write the slices of patients to `train/` and `valid/`."""
+    valid = held_out_patients(real, fold or 0)
+    for part in real:
+        if part.patient in valid:
+            _save(dataset / "valid", f"{part.number}_{part.patient}.png", part)
+        if fold is None or part.patient not in valid:
+            for copy in range(COPIES):
+                _save(dataset / "train", f"{copy * 100_000 + part.number}_{part.patient}.png", part)
+
+
+def write_synthetic(dataset: Path) -> None:
+    """Make the synthetic cohorts, add some of their slices to `train/`, and name the label as they do."""
+    for name, options in COHORTS.items():
+        made = _prepared(dataset / "synthetic" / name, options)
+        for kind in ("images", "masks"):
+            for path in sorted((made / "train" / kind).iterdir())[:: EVERY[name]]:
+                target = dataset / "train" / kind / path.name.replace("phantom_", name.replace("_", ""))
+                target.write_bytes(path.read_bytes())
+    manifest = read_manifest(made / MANIFEST_NAME)
+    assert manifest is not None
+    named = manifest.model_copy(update={"source": "MSD, AMOS and synthetic patients", "cases": {}})
+    write_json(dataset / MANIFEST_NAME, named.model_dump(mode="json"))
+
+
+def _save(folder: Path, name: str, part: Slice) -> None:
+    for kind, plane in (("images", part.image), ("masks", part.mask)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(plane).save(folder / kind / name)
+
+
+def _prepared(folder: Path, cohort: list[str]) -> Path:
+    """Make a synthetic cohort and return the dataset of its slices."""
+    window = [str(end) for end in WINDOW]
+    _spleenseg("phantom", str(folder / "scans"), "--size", "256", *cohort, "--quiet")
+    shown = ["--window", *window, "--display", "reference", "--into", "train", "--quiet"]
+    _spleenseg("prepare", str(folder / "scans"), str(folder / "slices"), *shown)
+    return folder / "slices"
+
+
+def _spleenseg(*words: str) -> None:
+    subprocess.run([sys.executable, "-c", "from spleenseg.cli.app import main; main()", *words], check=True)
+
+
+def main() -> None:
+    """Make the dataset."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("msd", type=Path)
+    parser.add_argument("amos", type=Path)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--hold-out", type=int, metavar="FOLD", help="leave the patients of this fold (0..4) out")
+    given = parser.parse_args()
+    real = [*decathlon(given.msd), *amos(given.amos)]
+    given.dataset.mkdir(parents=True)
+    write_real(real, given.dataset, given.hold_out)
+    write_synthetic(given.dataset)
+
+
+if __name__ == "__main__":
+    main()
