@@ -115,7 +115,7 @@ class IntensityConfig(Section):
     hu_shift: Annotated[Range, kinds.span(kinds.number(-100, 100), "(-15, 15)")] = key(
         (-15, 15), "Range of the shift in HU."
     )
-    hu_scale: Annotated[Range, kinds.span(kinds.number(0.8, 1.25), "(0.95, 1.05)")] = key(
+    hu_scale: Annotated[Range, kinds.span(kinds.number(0.4, 1.6), "(0.95, 1.05)")] = key(
         (0.95, 1.05), "Range of the factor of the HU; water stays at 0."
     )
     bias_probability: Share = _chance(0.15, "a slow change of brightness across the slice (beam hardening, cupping)")
