@@ -1,14 +1,16 @@
 """Make the slices that the shipped spleen model is trained on: real patients, often; synthetic ones, for the rest.
 
-    python make_dataset.py MSD_SLICES AMOS_CASE DATASET [--hold-out FOLD]
+    python make_dataset.py MSD_SLICES AMOS_CASE DATASET [--hold-out FOLD] [--synthetic FOLDER]
 
 MSD_SLICES holds `images/` and `masks/` of the Medical Segmentation Decathlon's spleen task as 8-bit slices (HU
 clipped to 0..255, `{slice}_{patient}.jpg`), AMOS_CASE holds `ct.nii.gz` and `labels.nii.gz` (1 = spleen). DATASET
 gets `train/` and `valid/`. Every real slice stands there COPIES times under other numbers, so that a batch shows
 about half real slices; some of the slices of two synthetic cohorts, one of them after splenectomy, fill up.
 
-Without `--hold-out` all patients train, and `valid/` repeats those of fold 0: its figures then say nothing. With it
-the patients of that fold are left out of `train/` and make `valid/`: the cross-validation of the model card.
+Without `--hold-out` all patients train. With it the patients of that fold are left out of `train/` and make `test/`:
+the cross-validation of the model card. Either way `valid/` repeats patients that train too, so that it can choose an
+epoch without a look at those held out, and its figures say nothing. `--synthetic` keeps the synthetic cohorts for
+further datasets.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from spleenseg.volumes import apply_window, read_labels, read_volume
 COPIES = 48
 WINDOW = (0, 255)  # what the slices of the Decathlon were clipped to
 SIDE = 512
+FOLDS = 5
 COHORTS = {
     "mixed": ["--cases", "20", "--splenectomy", "0.15", "--seed", "4242"],
     "after_splenectomy": ["--cases", "12", "--splenectomy", "1", "--seed", "4343"],
@@ -74,27 +77,30 @@ def _sized(plane: Plane, method: Image.Resampling) -> Plane:
     return np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize((SIDE, SIDE), method))
 
 
-def held_out_patients(real: list[Slice], fold: int) -> set[str]:
+def patients_of(real: list[Slice], fold: int) -> set[str]:
     """Return the patients that a fold of the cross-validation leaves out."""
     patients = sorted({part.patient for part in real})
     return set(make_folds({patient: patient for patient in patients})[fold].valid)
 
 
 def write_real(real: list[Slice], dataset: Path, fold: int | None) -> None:
-    """Write the slices of patients to `train/` and `valid/`."""
-    valid = held_out_patients(real, fold or 0)
+    """Write the slices of patients to `train/`, `valid/` and, of those held out, to `test/`."""
+    held_out = set() if fold is None else patients_of(real, fold)
+    watched = patients_of(real, 0 if fold is None else (fold + 1) % FOLDS)
     for part in real:
-        if part.patient in valid:
+        if part.patient in held_out:
+            _save(dataset / "test", f"{part.number}_{part.patient}.png", part)
+            continue
+        if part.patient in watched:
             _save(dataset / "valid", f"{part.number}_{part.patient}.png", part)
-        if fold is None or part.patient not in valid:
-            for copy in range(COPIES):
-                _save(dataset / "train", f"{copy * 100_000 + part.number}_{part.patient}.png", part)
+        for copy in range(COPIES):
+            _save(dataset / "train", f"{copy * 100_000 + part.number}_{part.patient}.png", part)
 
 
-def write_synthetic(dataset: Path) -> None:
-    """Make the synthetic cohorts, add some of their slices to `train/`, and name the label as they do."""
+def write_synthetic(dataset: Path, kept: Path) -> None:
+    """Make the cohorts that `kept` lacks, add some of their slices to `train/`, and name the label as they do."""
     for name, options in COHORTS.items():
-        made = _prepared(dataset / "synthetic" / name, options)
+        made = _prepared(kept / name, options)
         for kind in ("images", "masks"):
             for path in sorted((made / "train" / kind).iterdir())[:: EVERY[name]]:
                 target = dataset / "train" / kind / path.name.replace("phantom_", name.replace("_", ""))
@@ -112,7 +118,9 @@ def _save(folder: Path, name: str, part: Slice) -> None:
 
 
 def _prepared(folder: Path, cohort: list[str]) -> Path:
-    """Make a synthetic cohort and return the dataset of its slices."""
+    """Make a synthetic cohort, unless it is there, and return the dataset of its slices."""
+    if (folder / "slices" / MANIFEST_NAME).exists():
+        return folder / "slices"
     window = [str(end) for end in WINDOW]
     _spleenseg("phantom", str(folder / "scans"), "--size", "256", *cohort, "--quiet")
     shown = ["--window", *window, "--display", "reference", "--into", "train", "--quiet"]
@@ -131,11 +139,12 @@ def main() -> None:
     parser.add_argument("amos", type=Path)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--hold-out", type=int, metavar="FOLD", help="leave the patients of this fold (0..4) out")
+    parser.add_argument("--synthetic", type=Path, metavar="FOLDER", help="keep the synthetic cohorts there")
     given = parser.parse_args()
     real = [*decathlon(given.msd), *amos(given.amos)]
     given.dataset.mkdir(parents=True)
     write_real(real, given.dataset, given.hold_out)
-    write_synthetic(given.dataset)
+    write_synthetic(given.dataset, given.synthetic or given.dataset / "synthetic")
 
 
 if __name__ == "__main__":

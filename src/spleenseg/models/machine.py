@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -26,6 +26,7 @@ _FLAGS = (
     "XLA_",
     "PYTHONHASHSEED",
 )
+_OTHERS = ("TF_CLI_",)  # Terraform's
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -66,7 +67,7 @@ class MachineRecord(BaseModel):
             backend=keras.backend.backend(),
             precision=precision,
             deterministic=deterministic,
-            environment={name: value for name, value in sorted(os.environ.items()) if name.startswith(_FLAGS)},
+            environment=_steering(os.environ),
             revision=revision(),
         )
 
@@ -90,6 +91,12 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _steering(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that steer backends and their libraries."""
+    kept = (name for name in sorted(environment) if name.startswith(_FLAGS) and not name.startswith(_OTHERS))
+    return {name: environment[name] for name in kept}
 
 
 def revision(package: Path = _PACKAGE) -> str | None:
