@@ -126,7 +126,7 @@ def test_a_stop_request_saves_within_the_epoch_and_resume_goes_on_there(project:
     many = ["train.steps_per_epoch=100000", "train.epochs=1"]
 
     def stop() -> None:
-        while not (config.parent / "run.json").exists() or signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        while getattr(signal.getsignal(signal.SIGTERM), "__name__", "") != "_ask":  # libraries set handlers of theirs
             time.sleep(0.02)
         time.sleep(1.5)
         os.kill(os.getpid(), signal.SIGTERM)
