@@ -96,6 +96,7 @@ def test_an_int8_model_is_run_neither_by_keras_nor_as_fast(run, small):
 
 
 def test_what_fast_costs_is_recorded_where_it_can_be_measured(run, tmp_path):
+    pytest.importorskip("openvino_telemetry")
     openvino = pytest.importorskip("spleenseg.inference.openvino_engine").import_without_telemetry()
     card = export(run, tmp_path / "m.onnx").card
     if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -126,6 +127,7 @@ def test_the_threshold_is_the_one_fitted_on_valid_with_the_same_weights(run, tmp
 
 
 def test_openvino_and_litert_files_answer_like_the_network(run, tmp_path):
+    pytest.importorskip("openvino_telemetry")
     from spleenseg.inference.openvino_engine import import_without_telemetry
 
     hu = blocks((2, 32, 16), seed=3)
@@ -158,6 +160,7 @@ def test_formats_that_cannot_be_written_are_refused_in_one_line(run, tmp_path):
         export(run, format="onxx")
     with pytest.raises(UserError, match="--int8 is for"):
         export(run, format="litert", int8=True)
+    pytest.importorskip("openvino_telemetry")
     (tmp_path / "m.bin").touch()
     with pytest.raises(UserError, match=r"m\.bin exists"):
         export(run, tmp_path / "m.xml", format="openvino")
