@@ -113,11 +113,17 @@ def test_a_patient_in_two_splits_is_a_warning_and_recorded(project: Project) -> 
 def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(project: Project) -> None:
     config = project()
     train(config)
-    whole = last_weights(config)
+    whole, figures = last_weights(config), accuracies(config)
     train(config, overrides=["train.epochs=1"])
     train(config, resume=True)
     for expected, found in zip(whole, last_weights(config), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert accuracies(config) == figures  # the pixels of the last validation are not counted on
+
+
+def accuracies(config: Path) -> list[float]:
+    history = json.loads((config.parent / "history.json").read_text())
+    return [round(value, 4) for value in history["binary_accuracy"]]
 
 
 @pytest.mark.parametrize("left", [2, 0])

@@ -22,7 +22,7 @@ _NOT_DECAYED = ("bias", "gamma", "beta")  # there is nothing to be had from maki
 
 
 class _EpochModel(keras.Model):  # type: ignore[misc]
-    """Logits that learn from a loss, and whose figures run on from batch to batch until `begin_epoch`.
+    """Logits that learn from a loss, and whose figures run on from batch to batch until `Learner.begin_epoch`.
 
     Keras 3.15 resets them inside `train_on_batch` and `test_on_batch`, so that a log would tell of the last batch
     alone. With several outputs (deep supervision) all of them learn; validation and metrics see the first, which
@@ -57,12 +57,8 @@ class _EpochModel(keras.Model):  # type: ignore[misc]
         """Count the first output against the targets."""
         return super().compute_metrics(x, y[..., : self._classes], _listed(y_pred)[0], sample_weight)
 
-    def begin_epoch(self) -> None:
-        """Start counting anew."""
-        super().reset_metrics()
-
     def reset_metrics(self) -> None:
-        """Keep counting: only `begin_epoch` starts anew."""
+        """Keep counting: only `Learner.begin_epoch` starts anew."""
 
 
 def _listed(outputs: Tensor) -> list[Tensor]:
@@ -106,8 +102,12 @@ class Learner:
         self.model.optimizer.learning_rate = rate
 
     def begin_epoch(self) -> None:
-        """Start counting figures anew."""
-        self.model.begin_epoch()
+        """Start counting figures anew.
+
+        Keras resets only what a first batch has made known to it: not the sums a checkpoint has brought before.
+        """
+        for metric in self._sums():
+            metric.reset_state()
 
     def figures(self) -> dict[str, float]:
         """Return the figures since `begin_epoch`, also where a checkpoint brought them."""
