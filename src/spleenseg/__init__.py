@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spleenseg.datasets.splitting import split as split
     from spleenseg.datasets.statistics import stats as stats
     from spleenseg.demo.run import demo as run_demo  # noqa: F401 (`demo` and `phantom` are packages)
+    from spleenseg.doctor.diagnosis import diagnose as diagnose
     from spleenseg.download import download_dataset as download_dataset
     from spleenseg.errors import UserError as UserError
     from spleenseg.evaluation.compare import compare as compare
@@ -44,6 +45,7 @@ _HOMES = {
     "prepare": ("spleenseg.datasets.prepare", "prepare"),
     "split": ("spleenseg.datasets.splitting", "split"),
     "stats": ("spleenseg.datasets.statistics", "stats"),
+    "diagnose": ("spleenseg.doctor.diagnosis", "diagnose"),
     "download_dataset": ("spleenseg.download", "download_dataset"),
     "UserError": ("spleenseg.errors", "UserError"),
     "compare": ("spleenseg.evaluation.compare", "compare"),

@@ -10,7 +10,21 @@ from types import FrameType
 
 import typer
 
-from spleenseg.cli import augment, check, config, data, demo, download, export, models, report, segment, split, work
+from spleenseg.cli import (
+    augment,
+    check,
+    config,
+    data,
+    demo,
+    doctor,
+    download,
+    export,
+    models,
+    report,
+    segment,
+    split,
+    work,
+)
 from spleenseg.errors import ExitCode, UserError
 
 INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
@@ -26,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.command("phantom")(data.phantom)
 app.command("download")(download.download)
 app.command("prepare")(data.prepare)

@@ -83,6 +83,9 @@ class TrainConfig(Section):
     precision: Annotated[str, kinds.one_of("auto", "float32", "bfloat16", "float16")] = key(
         "float32", "Number format of the network; the loss is always float32."
     )
+    devices: Annotated[str, kinds.one_of("all", "one")] = key(
+        "all", "Which devices of the machine train: all share each batch (backend JAX; others use one)."
+    )
     threads: CountOrNone = key(None, "Threads that prepare batches; None: one per core.")
 
     epoch_change_infer: Flag = key(False, "Draw predictions of validation slices while training, the worst among them.")

@@ -11,6 +11,12 @@ from importlib import import_module
 
 from spleenseg.errors import UserError
 
+_INSTALL = {
+    "tensorflow": "pip install 'spleenseg[train]'",
+    "jax": "pip install 'spleenseg[jax]'",
+    "torch": "pip install torch",
+}
+
 
 def load_backend() -> None:
     """Import Keras with the backend it is set to; call before the first use of either.
@@ -23,8 +29,17 @@ def load_backend() -> None:
     try:
         with _held_back_stderr():
             import_module("keras")
-    except ImportError as error:
-        raise UserError(f"training needs Keras and a backend ({error}): pip install 'spleenseg[train]'") from error
+    except (ImportError, ValueError) as error:  # ValueError: a backend Keras has never heard of
+        raise UserError(_what_to_install(error)) from error
+
+
+def _what_to_install(error: Exception) -> str:
+    wanted = os.environ.get("KERAS_BACKEND")
+    if wanted is None:
+        return f"training needs Keras and a backend ({error}): pip install 'spleenseg[train]'"
+    if wanted not in _INSTALL:
+        return f"KERAS_BACKEND is '{wanted}'; there are {', '.join(_INSTALL)}"
+    return f"KERAS_BACKEND is {wanted}, which is not installed ({error}): {_INSTALL[wanted]}, or unset KERAS_BACKEND"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import keras
 from spleenseg.config import Config
 from spleenseg.models.build import build_model, logits_model, side_weights
 from spleenseg.training.determinism import use_deterministic_operations
+from spleenseg.training.devices import use_devices
 from spleenseg.training.ema import WeightAverage
 from spleenseg.training.keras_metrics import build_metrics
 from spleenseg.training.losses import Loss, build_loss
@@ -76,6 +77,7 @@ class Learner:
         metrics: those of the config, in its order.
         distant: whether the loss compares with distances as well.
         average: the moving average of the network's weights, empty without `[train] ema`.
+        devices: what computes, by the backend's names.
     """
 
     network: Any
@@ -83,6 +85,7 @@ class Learner:
     metrics: tuple[Any, ...]
     distant: bool
     average: WeightAverage
+    devices: tuple[str, ...]
 
     def train_on(self, images: Tensor, targets: Tensor) -> dict[str, float]:
         """Take a step; return the figures since `begin_epoch`.
@@ -139,6 +142,7 @@ def build(config: Config) -> Learner:
     """
     if config.train.deterministic:
         use_deterministic_operations()
+    devices = use_devices(config.train.devices, config.train.batch_size)
     keras.utils.set_random_seed(config.train.seed)
     section, precision = config.model, resolve_precision(config.train.precision)
     network = build_model(section, precision)
@@ -150,7 +154,7 @@ def build(config: Config) -> Learner:
     model.compile(optimizer=_optimizer(config, precision), metrics=list(metrics), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     average = WeightAverage(network.weights, config.train.ema)
-    return Learner(network, model, tuple(metrics), loss_name(section.loss) == "boundary_loss", average)
+    return Learner(network, model, tuple(metrics), loss_name(section.loss) == "boundary_loss", average, devices)
 
 
 def _optimizer(config: Config, precision: str) -> Any:

@@ -101,6 +101,7 @@ def train(
 
 def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bool, reporter: Reporter) -> TrainResult:
     load_backend()
+    from spleenseg.training.devices import remark
     from spleenseg.training.failure import explained
     from spleenseg.training.initial import recorded_initial, set_initial
     from spleenseg.training.network import build
@@ -109,6 +110,8 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     from spleenseg.training.trainer import Trainer
 
     learner = build(config)
+    if (line := remark(learner.devices, config.train.batch_size)) is not None:
+        reporter.say(line)
     if config.model.show_summary:
         learner.network.summary(print_fn=reporter.say, line_length=100)
     initial = recorded_initial(run) if resume else set_initial(learner.network, config, reporter)
