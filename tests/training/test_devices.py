@@ -6,15 +6,14 @@ import importlib.util
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.program import PROGRAM
 
 from .conftest import Project
 
-CODE = "import sys; from spleenseg.cli.app import main; main()"
 TWO = "--xla_force_host_platform_device_count=2"
 # normalisation and a Dice over the whole batch show whether statistics are taken over all of it; a validation of
 # batches of three and one shows what becomes of those that cannot be shared
@@ -27,7 +26,7 @@ def trained(config: Path, *more: str) -> tuple[dict[str, list[float]], list[np.n
     """Train on JAX with two devices of the processor; return curves, variables and what was said."""
     words = [word for setting in (*SETTINGS, *more) for word in ("--set", setting)]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": TWO, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", CODE, "train", str(config), *words]
+    command = [*PROGRAM, "train", str(config), *words]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     history = json.loads((config.parent / "history.json").read_text())

@@ -6,16 +6,15 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.program import PROGRAM
 
 from .conftest import Project
 
-CODE = "import sys; from spleenseg.cli.app import main; main()"
 STEPS = 12
 SETTINGS = [f"train.steps_per_epoch={STEPS}", "train.epochs=3", "train.checkpoint_every=5", "train.ema=0.9"]
 SETTINGS += ["model.image_width=64", "model.image_height=64", "train.warmup_epochs=1", "train.schedule=cosine"]
@@ -23,7 +22,7 @@ SETTINGS += ["model.image_width=64", "model.image_height=64", "train.warmup_epoc
 
 def command(config: Path, *more: str) -> list[str]:
     settings = [word for setting in SETTINGS for word in ("--set", setting)]
-    return [sys.executable, "-c", CODE, "train", str(config), *settings, *more]
+    return [*PROGRAM, "train", str(config), *settings, *more]
 
 
 def products(config: Path) -> dict[str, object]:

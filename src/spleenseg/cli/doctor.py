@@ -27,8 +27,8 @@ def doctor(
     from spleenseg.cli.tables import show_json
     from spleenseg.doctor.diagnosis import diagnose
 
-    shown = terminal(quiet)
-    found = diagnose(seconds=seconds, reporter=terminal(quiet=quiet or as_json))
+    shown = terminal(quiet or as_json)
+    found = diagnose(seconds=seconds, reporter=shown)
     show_json(found.row()) if as_json else _show(found, shown)
     return 1 if found.problems else 0
 

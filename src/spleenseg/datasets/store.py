@@ -130,8 +130,12 @@ class _MappedFile:
 
 def default_budget() -> int:
     """Return a quarter of the machine's memory, in bytes."""
+    return int((machine_memory() or _RAM_IF_UNKNOWN) * _SHARE_OF_RAM)
+
+
+def machine_memory() -> int | None:
+    """Return the machine's memory in bytes, None where the system does not tell."""
     try:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        total = _RAM_IF_UNKNOWN
-    return int(total * _SHARE_OF_RAM)
+        return None

@@ -7,10 +7,11 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
+from spleenseg.datasets.store import machine_memory
 from spleenseg.doctor.parts import Part, parts
 from spleenseg.errors import UserError
 from spleenseg.models.backend import load_backend
@@ -66,7 +67,7 @@ class Diagnosis:
     parts: tuple[Part, ...]
     training: Training | None
     seconds_per_slice: float | None
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[str, ...]
 
     def row(self) -> dict[str, Any]:
         """Return everything by name, ready for JSON."""
@@ -82,60 +83,58 @@ def diagnose(*, seconds: float = SECONDS, reporter: Reporter = SILENT) -> Diagno
     """
     from spleenseg.inference.onnx_engine import usable_cores
 
-    found = parts()
-    problems: list[str] = []
+    found, memory = parts(), machine_memory()
     per_slice = None
     if seconds > 0:
         from spleenseg.doctor.speed import segmentation_speed
 
         reporter.say("measuring how fast this machine segments ...")
         per_slice = segmentation_speed(seconds * (1 - _TRAINING_SHARE))
-    training = _training(found, seconds * _TRAINING_SHARE, problems, reporter)
+    training, problems = _training(found, seconds * _TRAINING_SHARE, reporter)
     return Diagnosis(
         version("spleenseg"),
         platform.python_version(),
         f"{platform.system()} {platform.machine()}",
         processor(),
         usable_cores(),
-        _memory_gb(),
+        None if memory is None else round(memory / 1e9, 1),
         found,
         training,
         per_slice,
-        tuple(problems),
+        problems,
     )
 
 
-def _training(found: Sequence[Part], seconds: float, problems: list[str], reporter: Reporter) -> Training | None:
-    """Describe training and measure it; None, and a problem if someone asked for it, where it cannot be done."""
+def _training(found: Sequence[Part], seconds: float, reporter: Reporter) -> tuple[Training | None, tuple[str, ...]]:
+    """Describe training and measure it; None where it cannot be done, a problem if someone asked for it."""
     installed = {part.name for part in found if part.version}
     if "Keras" not in installed and "KERAS_BACKEND" not in os.environ:
-        return None
+        return None, ()
     try:
         load_backend()
     except UserError as error:
-        problems.append(str(error))
-        return None
+        return None, (str(error),)
     import keras
 
     from spleenseg.training.precision import resolve_precision
 
     devices = tuple(keras.distribution.list_devices())
-    problems += _unused_cards(devices)
     training = Training(keras.backend.backend(), devices, resolve_precision("auto"))
-    if seconds <= 0:
-        return training
-    from spleenseg.doctor.speed import training_speed
+    if seconds > 0:
+        from spleenseg.doctor.speed import training_speed
 
-    reporter.say("measuring how fast it trains ...")
-    return Training(training.backend, devices, training.precision, *training_speed(seconds))
+        reporter.say("measuring how fast it trains ...")
+        speed, network = training_speed(seconds)
+        training = replace(training, slices_per_second=speed, network=network)
+    return training, _unused_cards(devices)
 
 
-def _unused_cards(devices: Sequence[str]) -> list[str]:
+def _unused_cards(devices: Sequence[str]) -> tuple[str, ...]:
     """Say which graphics cards are there that the backend does not see."""
     if any(device.lower().startswith(("gpu", "cuda")) for device in devices):
-        return []
+        return ()
     cards = _nvidia_cards()
-    return [f"{', '.join(cards)}: not used by the backend; pip install 'spleenseg[gpu]'"] if cards else []
+    return (f"{', '.join(cards)}: not used by the backend; pip install 'spleenseg[gpu]'",) if cards else ()
 
 
 def _nvidia_cards() -> list[str]:
@@ -147,10 +146,3 @@ def _nvidia_cards() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return [line.partition(" (UUID")[0] for line in done.stdout.splitlines() if line.startswith("GPU")]
-
-
-def _memory_gb() -> float | None:
-    try:
-        return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 
+from spleenseg.models.backend import INSTALL
+
 
 @dataclass(frozen=True)
 class Part:
@@ -29,23 +31,27 @@ class _Library:
     module: str
     distributions: tuple[str, ...]
     purpose: str
-    extra: str | None
-
-    @property
-    def install(self) -> str:
-        return f"pip install 'spleenseg[{self.extra}]'" if self.extra else f"pip install {self.distributions[0]}"
+    install: str
 
 
 _LIBRARIES = {
-    "ONNX Runtime": _Library("onnxruntime", ("onnxruntime",), "segments, with exported and built-in models", None),
-    "Keras": _Library("keras", ("keras",), "trains", "train"),
-    "TensorFlow": _Library("tensorflow", ("tensorflow-cpu", "tensorflow"), "computes for Keras", "train"),
-    "JAX": _Library("jax", ("jax",), "computes for Keras, also on several devices at once", "jax"),
-    "PyTorch": _Library("torch", ("torch",), "computes for Keras", None),
-    "tf2onnx": _Library("tf2onnx", ("tf2onnx",), "exports models", "export"),
-    "OpenVINO": _Library("openvino", ("openvino",), "segments faster, and in bfloat16", "openvino"),
-    "tensorboardX": _Library("tensorboardX", ("tensorboardX",), "logs trainings for TensorBoard", "tensorboard"),
-    "MLflow": _Library("mlflow", ("mlflow-skinny", "mlflow"), "logs trainings for MLflow", "mlflow"),
+    "ONNX Runtime": _Library(
+        "onnxruntime", ("onnxruntime",), "segments, with exported and built-in models", "pip install onnxruntime"
+    ),
+    "Keras": _Library("keras", ("keras",), "trains", INSTALL["tensorflow"]),
+    "TensorFlow": _Library("tensorflow", ("tensorflow-cpu", "tensorflow"), "computes for Keras", INSTALL["tensorflow"]),
+    "JAX": _Library("jax", ("jax",), "computes for Keras, also on several devices at once", INSTALL["jax"]),
+    "PyTorch": _Library("torch", ("torch",), "computes for Keras", INSTALL["torch"]),
+    "tf2onnx": _Library("tf2onnx", ("tf2onnx",), "exports models", "pip install 'spleenseg[export]'"),
+    "OpenVINO": _Library(
+        "openvino", ("openvino",), "segments faster, and in bfloat16", "pip install 'spleenseg[openvino]'"
+    ),
+    "tensorboardX": _Library(
+        "tensorboardX", ("tensorboardX",), "logs trainings for TensorBoard", "pip install 'spleenseg[tensorboard]'"
+    ),
+    "MLflow": _Library(
+        "mlflow", ("mlflow-skinny", "mlflow"), "logs trainings for MLflow", "pip install 'spleenseg[mlflow]'"
+    ),
 }
 
 

@@ -11,11 +11,12 @@ from importlib import import_module
 
 from spleenseg.errors import UserError
 
-_INSTALL = {
+INSTALL = {
     "tensorflow": "pip install 'spleenseg[train]'",
     "jax": "pip install 'spleenseg[jax]'",
     "torch": "pip install torch",
 }
+"""The command that installs each backend."""
 
 
 def load_backend() -> None:
@@ -37,9 +38,9 @@ def _what_to_install(error: Exception) -> str:
     wanted = os.environ.get("KERAS_BACKEND")
     if wanted is None:
         return f"training needs Keras and a backend ({error}): pip install 'spleenseg[train]'"
-    if wanted not in _INSTALL:
-        return f"KERAS_BACKEND is '{wanted}'; there are {', '.join(_INSTALL)}"
-    return f"KERAS_BACKEND is {wanted}, which is not installed ({error}): {_INSTALL[wanted]}, or unset KERAS_BACKEND"
+    if wanted not in INSTALL:
+        return f"KERAS_BACKEND is '{wanted}'; there are {', '.join(INSTALL)}"
+    return f"KERAS_BACKEND is {wanted}, which is not installed ({error}): {INSTALL[wanted]}, or unset KERAS_BACKEND"
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 
-ALL, ONE = "all", "one"
+from spleenseg.models.backend import INSTALL
+
 SHARING = "jax"  # the backend whose data parallelism Keras drives
 
 
@@ -36,7 +37,7 @@ def use_devices(wanted: str, batch_size: int) -> tuple[str, ...]:
         the devices in use, by the backend's names.
     """
     there = tuple(keras.distribution.list_devices())
-    chosen = there[:1] if wanted == ONE or keras.backend.backend() != SHARING else _sharing(there, batch_size)
+    chosen = there[:1] if wanted == "one" or keras.backend.backend() != SHARING else _sharing(there, batch_size)
     keras.distribution.set_distribution(_SharedBatches(devices=list(chosen)) if len(chosen) > 1 else None)
     return chosen
 
@@ -47,9 +48,7 @@ def remark(used: tuple[str, ...], batch_size: int) -> str | None:
     if len(used) > 1:
         return f"{len(used)} of {len(there)} devices share each batch: {batch_size // len(used)} slices each"
     if len(there) > 1 and keras.backend.backend() != SHARING:
-        return (
-            f"one of {len(there)} devices trains; all would with KERAS_BACKEND={SHARING} (pip install 'spleenseg[jax]')"
-        )
+        return f"one of {len(there)} devices trains; all would with KERAS_BACKEND={SHARING} ({INSTALL[SHARING]})"
     return None
 
 

@@ -110,8 +110,8 @@ def _decoded(header: Header, indices: Sequence[int]) -> Iterator[NDArray[np.gene
         raise _truncated(header)
     try:
         decoder = get_decoder(UID(header.syntax))
-    except (NotImplementedError, ValueError):
-        raise UserError(f"{header.member.name}: its transfer syntax ({header.syntax}) cannot be read") from None
+    except (NotImplementedError, ValueError) as error:  # pydicom's word for a syntax unknown to it, or no UID at all
+        raise UserError(f"{header.member.name}: its transfer syntax ({header.syntax}) cannot be read") from error
     if not decoder.is_available:
         raise UserError(f"{header.member.name}: no decoder for {decoder.UID.name}; pip install python-gdcm")
     require_honest(data, header)
