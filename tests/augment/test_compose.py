@@ -37,6 +37,8 @@ EVERYTHING = {
     "brightening": True,
     "barrdistortion": True,
     "pincdistortion": True,
+    "organ_scaling": True,
+    "organ_contrast": True,
 }
 NOTHING = {
     **dict.fromkeys(EVERYTHING, False),
@@ -58,7 +60,7 @@ def policy_of(folder: Path, policy: str, augmentor: Mapping[str, Any], **section
 
 
 def names_of(policy: ComposePolicy) -> list[str]:
-    return [step.name for step in (*policy.geometry, *policy.intensity)]
+    return [step.name for step in (*policy.geometry, *policy.intensity, *policy.organ)]
 
 
 def samples(policy: Policy, count: int, seed: int = 0) -> list[Any]:
@@ -151,6 +153,8 @@ def test_the_switches_of_the_file_decide(tmp_path: Path) -> None:
     assert names_of(policy_of(tmp_path, "compose", NOTHING)) == []
     for switch in ("hflip", "vflip", "rotation", "deformation", "distortion", "barrdistortion", "sharpening"):
         assert names_of(policy_of(tmp_path, "compose", {**NOTHING, switch: True})) == [switch]
+    for switch in ("organ_scaling", "organ_contrast"):
+        assert names_of(policy_of(tmp_path, "strong", {**NOTHING, switch: True}))[-1] == switch.replace("_", " ")
     assert names_of(policy_of(tmp_path, "compose", {**NOTHING, "shrinks": [0.9]})) == ["scaling"]
 
 

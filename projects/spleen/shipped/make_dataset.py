@@ -1,13 +1,13 @@
 """Make the slices that the shipped spleen model is trained on: real patients, often; synthetic ones, for the rest.
 
-    python make_dataset.py MSD_SLICES AMOS_CASE DATASET [--hold-out FOLD] [--synthetic FOLDER]
+    python make_dataset.py MSD_SLICES AMOS_CASE DATASET [--hold-out FOLD ...] [--synthetic FOLDER]
 
 MSD_SLICES holds `images/` and `masks/` of the Medical Segmentation Decathlon's spleen task as 8-bit slices (HU
 clipped to 0..255, `{slice}_{patient}.jpg`), AMOS_CASE holds `ct.nii.gz` and `labels.nii.gz` (1 = spleen). DATASET
 gets `train/` and `valid/`. Every real slice stands there COPIES times under other numbers, so that a batch shows
 about half real slices; some of the slices of two synthetic cohorts, one of them after splenectomy, fill up.
 
-Without `--hold-out` all patients train. With it the patients of that fold are left out of `train/` and make `test/`:
+Without `--hold-out` all patients train. With it the patients of those folds are left out of `train/` and make `test/`:
 the cross-validation of the model card. Either way `valid/` repeats patients that train too, so that it can choose an
 epoch without a look at those held out, and its figures say nothing. `--synthetic` keeps the synthetic cohorts for
 further datasets.
@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,16 +77,17 @@ def _sized(plane: Plane, method: Image.Resampling) -> Plane:
     return np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize((SIDE, SIDE), method))
 
 
-def patients_of(real: list[Slice], fold: int) -> set[str]:
-    """Return the patients that a fold of the cross-validation leaves out."""
+def patients_of(real: list[Slice], folds: Sequence[int]) -> set[str]:
+    """Return the patients that some folds of the cross-validation leave out."""
     patients = sorted({part.patient for part in real})
-    return set(make_folds({patient: patient for patient in patients})[fold].valid)
+    known = make_folds({patient: patient for patient in patients})
+    return {patient for fold in folds for patient in known[fold].valid}
 
 
-def write_real(real: list[Slice], dataset: Path, fold: int | None) -> None:
-    """Write the slices of patients to `train/`, `valid/` and, of those held out, to `test/`."""
-    held_out = set() if fold is None else patients_of(real, fold)
-    watched = patients_of(real, 0 if fold is None else (fold + 1) % FOLDS)
+def write_real(real: list[Slice], dataset: Path, folds: Sequence[int]) -> None:
+    """Write the slices of patients to `train/`, `valid/` and, of those in `folds`, to `test/`."""
+    held_out = patients_of(real, folds)
+    watched = patients_of(real, [next(fold for fold in _after(folds) if fold not in folds)])
     for part in real:
         if part.patient in held_out:
             _save(dataset / "test", f"{part.number}_{part.patient}.png", part)
@@ -95,6 +96,12 @@ def write_real(real: list[Slice], dataset: Path, fold: int | None) -> None:
             _save(dataset / "valid", f"{part.number}_{part.patient}.png", part)
         for copy in range(COPIES):
             _save(dataset / "train", f"{copy * 100_000 + part.number}_{part.patient}.png", part)
+
+
+def _after(folds: Sequence[int]) -> list[int]:
+    """Return all folds, from the one after the first of `folds` on."""
+    first = folds[0] + 1 if folds else 0
+    return [(first + step) % FOLDS for step in range(FOLDS)]
 
 
 def write_synthetic(dataset: Path, kept: Path) -> None:
@@ -138,7 +145,9 @@ def main() -> None:
     parser.add_argument("msd", type=Path)
     parser.add_argument("amos", type=Path)
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--hold-out", type=int, metavar="FOLD", help="leave the patients of this fold (0..4) out")
+    parser.add_argument(
+        "--hold-out", type=int, nargs="+", default=[], metavar="FOLD", help="leave their patients out (0..4)"
+    )
     parser.add_argument("--synthetic", type=Path, metavar="FOLDER", help="keep the synthetic cohorts there")
     given = parser.parse_args()
     real = [*decathlon(given.msd), *amos(given.amos)]

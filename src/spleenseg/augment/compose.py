@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from spleenseg.augment import geometry as geo
-from spleenseg.augment.ct import ct_steps
+from spleenseg.augment.ct import ct_steps, training_windows
 from spleenseg.augment.fields import Field, Shape
 from spleenseg.augment.geometry import Geometry
 from spleenseg.augment.intensity import Brighten, Intensity, Sharpen
+from spleenseg.augment.organ import UNCHANGED, Organ
 from spleenseg.augment.reference import deformations, distortions, radials
 from spleenseg.augment.steps import Step, between, chosen, draw_seed, factor_between, one_of
 from spleenseg.augment.transform import Transform
@@ -37,12 +39,14 @@ class ComposePolicy:
         geometry: steps in the order in which they are applied; one warp does them all.
         intensity: steps on the grey values of the result, in order.
         border: what lies outside the source.
+        organ: steps on the labelled pixels alone.
     """
 
     name: str
     geometry: tuple[Step[Geometry], ...]
     intensity: tuple[Step[Intensity], ...]
     border: Border
+    organ: tuple[Step[Organ], ...] = ()
 
     def draw(self, rng: Rng, shape: Shape) -> Transform:
         """Return the transform of one sample."""
@@ -50,8 +54,9 @@ class ComposePolicy:
         for part in chosen(self.geometry, rng):
             geometry = geometry.then(part)
         intensity = tuple(chosen(self.intensity, rng))
+        organ = reduce(Organ.then, chosen(self.organ, rng), UNCHANGED)
         tag = rng.choice(_LETTERS, _TAG).tobytes().decode()
-        return Transform(f"{self.name}_{tag}_", geometry, intensity, self.border)
+        return Transform(f"{self.name}_{tag}_", geometry, intensity, self.border, organ)
 
     def examples(self, rng: Rng) -> Iterator[Transform]:
         """Yield every operation that has a chance, alone."""
@@ -61,6 +66,9 @@ class ComposePolicy:
         for change in self.intensity:
             if change.probability > 0:
                 yield Transform(f"{change.name}_", intensity=(change.draw(rng),), border=self.border)
+        for own in self.organ:
+            if own.probability > 0:
+                yield Transform(f"{own.name}_", organ=own.draw(rng), border=self.border)
 
 
 def compose_policy(config: Config) -> ComposePolicy:
@@ -70,7 +78,7 @@ def compose_policy(config: Config) -> ComposePolicy:
         UserError: a distortion so strong that it tears the picture.
     """
     geometry = (*_flips(config), *_geometry(config))
-    return ComposePolicy("composed", geometry, tuple(_pictures(config)), config.augmentor.border)
+    return ComposePolicy("composed", geometry, tuple(_pictures(config)), config.augmentor.border, tuple(_organ(config)))
 
 
 def strong_policy(config: Config) -> ComposePolicy:
@@ -82,7 +90,8 @@ def strong_policy(config: Config) -> ComposePolicy:
     """
     flips = (step for step in _flips(config) if step.name != "hflip")
     intensity = (*ct_steps(config), *_pictures(config))
-    return ComposePolicy("strong", (*flips, *_geometry(config)), intensity, config.augmentor.border)
+    geometry = (*flips, *_geometry(config))
+    return ComposePolicy("strong", geometry, intensity, config.augmentor.border, tuple(_organ(config)))
 
 
 def _flips(config: Config) -> Steps:
@@ -138,6 +147,17 @@ def _radials(config: Config) -> Steps:
 def _radial(section: str, probability: float, config: Config) -> Step[Geometry]:
     fields = tuple(radials(config, section).values())
     return Step(section, probability, lambda rng: geo.displacement(one_of(rng, fields)))
+
+
+def _organ(config: Config) -> Iterator[Step[Organ]]:
+    on, keys = config.augmentor, config.compose
+    if on.organ_scaling:
+        scale = keys.organ_scale
+        yield Step("organ scaling", keys.organ_scaling_probability, lambda rng: Organ(size=factor_between(rng, scale)))
+    if on.organ_contrast:
+        per_hu = float(np.mean([window.per_hu for window in training_windows(config)]))
+        hu, chance = keys.organ_hu, keys.organ_contrast_probability
+        yield Step("organ contrast", chance, lambda rng: Organ(shift=between(rng, hu) * per_hu))
 
 
 def _pictures(config: Config) -> Iterator[Step[Intensity]]:

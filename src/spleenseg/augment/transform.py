@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from spleenseg.augment.geometry import IDENTITY, Geometry
 from spleenseg.augment.intensity import Intensity
+from spleenseg.augment.organ import UNCHANGED, Organ
 from spleenseg.augment.warp import Border, Image, Mask, warp
 
 
@@ -18,12 +19,14 @@ class Transform:
         geometry: the one map shared by image and mask.
         intensity: grey-value operations on the image, in order, after the geometry.
         border: what lies outside the source, see `warp`.
+        organ: what happens to the labelled pixels alone, in the same warp.
     """
 
     name: str = ""
     geometry: Geometry = IDENTITY
     intensity: tuple[Intensity, ...] = ()
     border: Border = "constant"
+    organ: Organ = UNCHANGED
 
     def apply(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Return the augmented pair.
@@ -36,7 +39,8 @@ class Transform:
             Image and mask of the same shapes and types; the mask holds no label it did not hold before,
             besides 0 at a constant border.
         """
-        image, mask = warp(image, mask, self.geometry, self.border)
+        shaded = self.organ.shaded(image, mask)
+        image, mask = warp(shaded, mask, self.organ.moved(self.geometry, mask), self.border)
         for change in self.intensity:
             image = change(image)
         return image, mask

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spleenseg.cli.options import Quiet, terminal
+from spleenseg.cli.options import Components, FillHoles, MinMl, Quiet, terminal
 
 
 def export(
@@ -30,11 +30,15 @@ def export(
     licence: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Terms under which the weights may be used.")
     ] = None,
+    components: Components = None,
+    fill_holes: FillHoles = None,
+    min_ml: MinMl = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a trained network as one file that takes HU, for use without TensorFlow."""
     from spleenseg.inference.export import export as write
     from spleenseg.inference.model_card import LICENCE
+    from spleenseg.inference.refinement import Refinement
 
     reporter = terminal(quiet)
     done = write(
@@ -45,6 +49,7 @@ def export(
         weights=weights,
         format=format,
         licence=licence or LICENCE,
+        refinement=Refinement(components, fill_holes, min_ml),
         reporter=reporter,
     )
     reporter.say(done.summary())

@@ -23,6 +23,15 @@ Engine = Annotated[
     str | None, typer.Option(help="keras, onnx or openvino (default: onnx for an exported model, else keras).")
 ]
 Precision = Annotated[str, typer.Option(help="exact, fast (bfloat16, by OpenVINO) or int8 (of export --int8).")]
+Components = Annotated[
+    str | None, typer.Option(help="all or largest: which pieces stay (default: what helped on valid, else all).")
+]
+FillHoles = Annotated[
+    bool | None, typer.Option("--fill-holes/--no-fill-holes", help="Fill holes (default: if that helped on valid).")
+]
+MinMl = Annotated[
+    float | None, typer.Option(metavar="ML", min=0, help="Drop pieces of less (default: as helped on valid).")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spleenseg.cli.options import Engine, Precision, Quiet, Resume, Threads, terminal
+from spleenseg.cli.options import Components, Engine, FillHoles, MinMl, Precision, Quiet, Resume, Threads, terminal
 from spleenseg.cli.startup import load_nibabel_alone
 from spleenseg.errors import ExitCode
 
@@ -34,16 +34,9 @@ def segment(
         bool, typer.Option("--tta", help="Average five views of each slice (six for models trained mirrored).")
     ] = False,
     smooth: Annotated[float, typer.Option(metavar="MM", min=0, max=10, help="Smooth the probabilities.")] = 0,
-    components: Annotated[
-        str | None, typer.Option(help="all or largest: which pieces stay (default: what helped on valid, else all).")
-    ] = None,
-    fill_holes: Annotated[
-        bool | None,
-        typer.Option("--fill-holes/--no-fill-holes", help="Fill holes (default: if that helped on valid)."),
-    ] = None,
-    min_ml: Annotated[
-        float | None, typer.Option(metavar="ML", min=0, help="Drop pieces of less (default: as helped on valid).")
-    ] = None,
+    components: Components = None,
+    fill_holes: FillHoles = None,
+    min_ml: MinMl = None,
     probabilities: Annotated[bool, typer.Option("--prob", help="Also write the probabilities.")] = False,
     formats: Annotated[
         list[str] | None, typer.Option("--format", help="nifti, dicom-seg or nrrd; repeatable (default: nifti).")

@@ -70,6 +70,12 @@ class AugmentorConfig(Section):
     brightening: Flag = key(False, "Change brightness and contrast, see [brightening].")
     barrdistortion: Flag = key(False, "Barrel distortion, see [barrdistortion].")
     pincdistortion: Flag = key(False, "Pincushion distortion, see [pincdistortion].")
+    organ_scaling: Flag = key(
+        False, "Change the size of the labelled organ alone (compose, strong): small pieces of it, and large organs."
+    )
+    organ_contrast: Flag = key(
+        False, "Change the brightness of the labelled organ alone (compose, strong), as phases of contrast media do."
+    )
     transformer: Flag = key(False, "Transform.", unused="nothing here reads it; the operations are named above")
 
 
@@ -94,6 +100,14 @@ class ComposeConfig(Section):
     pincdistortion_probability: Share = _chance(0.2, "pincushion distortion")
     sharpening_probability: Share = _chance(0.2, "sharpening")
     brightening_probability: Share = _chance(0.2, "brightening")
+    organ_scaling_probability: Share = _chance(0.3, "changing the size of the organ alone")
+    organ_contrast_probability: Share = _chance(0.3, "changing the brightness of the organ alone")
+    organ_scale: Annotated[Range, kinds.span(kinds.positive(at_most=3), "(0.3, 1.4)")] = key(
+        (0.3, 1.4), "Range of the factor of the organ's diameter, drawn evenly on a logarithmic scale."
+    )
+    organ_hu: Annotated[Range, kinds.span(kinds.number(-200, 200), "(-25, 25)")] = key(
+        (-25, 25), "Range of what is added to the organ, in HU."
+    )
     angle: Annotated[Range, kinds.span(kinds.number(-360, 360), "(-15, 15)")] = key(
         (-15, 15), "Range of the rotation in degrees, anticlockwise."
     )

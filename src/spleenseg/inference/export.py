@@ -25,6 +25,7 @@ from spleenseg.inference.exported_formats import (
 from spleenseg.inference.fitted import Fitted
 from spleenseg.inference.labels import HALF
 from spleenseg.inference.model_card import LICENCE, ModelCard
+from spleenseg.inference.refinement import MODELS_OWN, Refinement
 from spleenseg.progress import SILENT, Reporter
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def export(
     weights: str = "float32",
     format: str = ONNX,
     licence: str = LICENCE,
+    refinement: Refinement = MODELS_OWN,
     reporter: Reporter = SILENT,
 ) -> ExportSummary:
     """Write the best network of a run as one file: HU in, probabilities and labels out.
@@ -92,6 +94,7 @@ def export(
         weights: "float32", or "float16": stored in half precision, computed with in float32.
         format: "onnx"; "openvino": IR; or "litert": the network alone, its card beside it.
         licence: under which the weights may be used, in words.
+        refinement: post-processing to record instead of what `evaluate` found to help on valid.
         reporter: is told where the threshold comes from and what could not be measured.
 
     Raises:
@@ -108,7 +111,7 @@ def export(
     trained = load_run(run, HALF if threshold is None else threshold, reporter)
     fitted = _fitted(run, trained)
     threshold = _threshold_of(fitted, reporter) if threshold is None else threshold
-    card = _described(trained, fitted, threshold, licence, reporter)
+    card = _described(trained, fitted, threshold, licence, refinement, reporter)
     if format == LITERT:
         _probed(trained.model, card)
         return ExportSummary(path, card, write_litert(trained.model, path, card) / 1e6, None)
@@ -143,14 +146,23 @@ def _threshold_of(fitted: Fitted | None, reporter: Reporter) -> float:
 
 
 def _described(
-    trained: Trained, fitted: Fitted | None, threshold: float, licence: str, reporter: Reporter
+    trained: Trained,
+    fitted: Fitted | None,
+    threshold: float,
+    licence: str,
+    refinement: Refinement,
+    reporter: Reporter,
 ) -> ModelCard:
+    from spleenseg.datasets.slices import SliceSet
+    from spleenseg.inference.asked_postprocess import asked
+
     card = ModelCard.of(trained.config, trained.manifest, version("spleenseg"), threshold, licence)
-    if fitted is None:
-        return card
-    if fitted.postprocess is not None:
-        reporter.say(fitted.postprocess.summary())
-    return card.model_copy(update={"postprocess": fitted.postprocess, "quality": fitted.quality})
+    choice = fitted.postprocess if fitted else None
+    if refinement != MODELS_OWN:
+        choice = asked(refinement, choice, SliceSet.from_config(trained.config, "train", reporter), card.labels)
+    if choice is not None:
+        reporter.say(choice.summary())
+    return card.model_copy(update={"postprocess": choice, "quality": fitted.quality if fitted else {}})
 
 
 def _probed(model: Any, card: ModelCard) -> tuple[Any, Any]:

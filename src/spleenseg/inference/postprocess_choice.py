@@ -36,23 +36,26 @@ class CaseMasks:
 
 
 class Choice(BaseModel):
-    """What was chosen on valid.
+    """What was chosen on valid, or asked for.
 
     Attributes:
         options: what is done.
-        cases: on how many cases it was measured.
+        cases: on how many cases it was measured; 0: on none, it was asked for.
         dice, dice_without: mean Dice over cases and labels with it and without; both empty: 1, one of them: 0.
+            None where nothing was measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     options: Postprocess
-    cases: int
-    dice: float
-    dice_without: float
+    cases: int = 0
+    dice: float | None = None
+    dice_without: float | None = None
 
     def summary(self) -> str:
         """Say in one line what was chosen and what it gains."""
+        if not self.cases:
+            return f"post-processing as asked for: {self.options.words()} (not measured)"
         return (
             f"post-processing chosen on valid: {self.options.words()} "
             f"(mean Dice {self.dice:.4f}, without {self.dice_without:.4f}, {self.cases} cases)"

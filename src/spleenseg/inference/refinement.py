@@ -51,3 +51,7 @@ class Refinement:
         options = self.postprocess(recorded)
         words = f" post={options.model_dump_json(exclude_defaults=True)}" if options.steps else ""
         return words + (f" smooth={self.smooth_mm:g}" if self.smooth_mm else "")
+
+
+MODELS_OWN = Refinement()
+"""What the model records, and one answer of the network."""

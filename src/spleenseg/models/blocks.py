@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from keras import initializers, layers
 
+from spleenseg.models.batch_norm import BatchNormalization
+
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
 
@@ -174,7 +176,7 @@ def conv_norm(
 
 def normalised(x: Tensor, name: str, norm_name: str | None = None) -> Tensor:
     """Normalise by the batch."""
-    return layers.BatchNormalization(momentum=NORM_MOMENTUM, name=norm_name or f"{name}_norm")(x)
+    return BatchNormalization(momentum=NORM_MOMENTUM, name=norm_name or f"{name}_norm")(x)
 
 
 def norm_act(x: Tensor, config: ModelConfig, name: str, activate: bool = True) -> Tensor:

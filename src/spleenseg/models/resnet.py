@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from keras import layers
 
+from spleenseg.models.batch_norm import BatchNormalization
 from spleenseg.models.blocks import NORM_MOMENTUM, Tensor
 
 EPSILON = 1.001e-5
@@ -82,4 +83,4 @@ def _convolution(
         kernel_initializer="he_normal",
         name=f"{name}_conv",
     )(x)
-    return layers.BatchNormalization(momentum=NORM_MOMENTUM, epsilon=EPSILON, name=f"{name}_bn")(x)
+    return BatchNormalization(momentum=NORM_MOMENTUM, epsilon=EPSILON, name=f"{name}_bn")(x)
