@@ -7,6 +7,7 @@ differs between phases of a contrast agent. Both are varied about the mask of ea
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +20,7 @@ from spleenseg.augment.tone import plus
 from spleenseg.augment.warp import Image, Mask
 
 _REACH = 2.2  # ellipse radii from the organ's centre to where nothing moves any more
+_CENTRE = 1e-3  # radii: closer to the centre the factor no longer grows
 _EDGE_SIGMA = 0.8  # pixels over which a change of brightness fades at the organ's edge
 _LEAST_AXIS = 1.0  # pixels: half the shortest axis of the ellipse, at least
 
@@ -60,8 +62,9 @@ UNCHANGED = Organ()
 class Swelling:
     """A field that scales an ellipse about its centre and brings everything back to rest around it.
 
-    A pixel at distance r from the centre, counted in radii of the ellipse, is read from g(r): g is linear from 0 to
-    `size`, where it is 1, and from there to the reach, where it is the identity. It rises everywhere, so nothing folds.
+    A pixel at distance r from the centre, counted in radii of the ellipse, is read from g(r), which is 1 at `size` and
+    the identity from the reach R on. To enlarge, g is linear on either side of `size`, so that the organ's texture
+    stays; to shrink, it is R · (r / R) to a power, for what bends slowly folds on no grid. It rises everywhere.
 
     Attributes:
         center: (x, y) in pixels of the output.
@@ -103,11 +106,20 @@ class Swelling:
         dx, dy = x - np.float32(self.center[0]), y - np.float32(self.center[1])
         xx, xy, yx, yy = (np.float32(value) for value in self.whitening)
         distance = np.hypot(xx * dx + xy * dy, yx * dx + yy * dy)
-        reach = _REACH * max(1.0, self.size)
-        source = np.interp(distance, (0.0, self.size, reach), (0.0, 1.0, reach), right=np.nan)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            factor = np.nan_to_num(source / distance - 1.0, nan=0.0).astype(np.float32)
+        factor = _factor(distance, self.size, _REACH * max(1.0, self.size))
         return factor * dx, factor * dy
+
+
+def _factor(distance: Plane, size: float, reach: float) -> Plane:
+    """Return g(r) / r - 1 for distances r; see `Swelling`."""
+    if size < 1.0:
+        power = math.log(reach) / math.log(reach / size)
+        factor = np.clip(distance / reach, _CENTRE, 1.0) ** (power - 1.0)
+    else:
+        far = np.maximum(distance, _CENTRE)
+        factor = np.interp(far, (0.0, size, reach), (0.0, 1.0, reach)) / far
+        factor[distance >= reach] = 1.0
+    return np.asarray(factor - 1.0, np.float32)
 
 
 def _covariance(points: NDArray[np.float64]) -> NDArray[np.float64]:
