@@ -1,6 +1,7 @@
 """Make the slices that the shipped spleen model is trained on: real patients, often; synthetic ones, for the rest.
 
     python make_dataset.py MSD_SLICES AMOS_CASE DATASET [--hold-out FOLD ...] [--synthetic FOLDER]
+        [--only-synthetic]
 
 MSD_SLICES holds `images/` and `masks/` of the Medical Segmentation Decathlon's spleen task as 8-bit slices (HU
 clipped to 0..255, `{slice}_{patient}.jpg`), AMOS_CASE holds `ct.nii.gz` and `labels.nii.gz` (1 = spleen). DATASET
@@ -9,7 +10,8 @@ about half real slices; some of the slices of two synthetic cohorts, one of them
 
 Without `--hold-out` all patients train. With it the patients of those folds are left out of `train/` and make `test/`:
 the cross-validation of the model card. Either way `valid/` repeats patients that train too, so that it can choose an
-epoch without a look at those held out, and its figures say nothing. `--synthetic` keeps the synthetic cohorts for
+epoch without a look at those held out, and its figures say nothing. `--only-synthetic` leaves all of them out: the
+dataset of the training that comes first (`pretrain.config`). `--synthetic` keeps the synthetic cohorts for
 further datasets.
 """
 
@@ -36,10 +38,11 @@ WINDOW = (0, 255)  # what the slices of the Decathlon were clipped to
 SIDE = 512
 FOLDS = 5
 COHORTS = {
-    "mixed": ["--cases", "20", "--splenectomy", "0.15", "--seed", "4242"],
-    "after_splenectomy": ["--cases", "12", "--splenectomy", "1", "--seed", "4343"],
+    "mixed": ["--cases", "32", "--splenectomy", "0.15", "--seed", "4242"],
+    "after_splenectomy": ["--cases", "24", "--splenectomy", "1", "--seed", "4343"],
 }
-EVERY = {"mixed": 2, "after_splenectomy": 3}  # which slices of a cohort are taken
+WATCHED = 8  # one synthetic patient in so many is valid where there are no others
+EVERY = {"mixed": 3, "after_splenectomy": 4}  # which slices of a cohort are taken
 
 Plane = NDArray[np.uint8]
 
@@ -104,14 +107,19 @@ def _after(folds: Sequence[int]) -> list[int]:
     return [(first + step) % FOLDS for step in range(FOLDS)]
 
 
-def write_synthetic(dataset: Path, kept: Path) -> None:
-    """Make the cohorts that `kept` lacks, add some of their slices to `train/`, and name the label as they do."""
+def write_synthetic(dataset: Path, kept: Path, alone: bool) -> None:
+    """Make the cohorts that `kept` lacks, add some of their slices to `train/`, and name the label as they do.
+
+    Where they are `alone`, every eighth patient goes to `valid/`.
+    """
     for name, options in COHORTS.items():
         made = _prepared(kept / name, options)
         for kind in ("images", "masks"):
             for path in sorted((made / "train" / kind).iterdir())[:: EVERY[name]]:
-                target = dataset / "train" / kind / path.name.replace("phantom_", name.replace("_", ""))
-                target.write_bytes(path.read_bytes())
+                is_valid = alone and int(path.stem.rsplit("_", 1)[1]) % WATCHED == 0
+                folder = dataset / ("valid" if is_valid else "train") / kind
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / path.name.replace("phantom_", name.replace("_", ""))).write_bytes(path.read_bytes())
     manifest = read_manifest(made / MANIFEST_NAME)
     assert manifest is not None
     named = manifest.model_copy(update={"source": "MSD, AMOS and synthetic patients", "cases": {}})
@@ -149,11 +157,12 @@ def main() -> None:
         "--hold-out", type=int, nargs="+", default=[], metavar="FOLD", help="leave their patients out (0..4)"
     )
     parser.add_argument("--synthetic", type=Path, metavar="FOLDER", help="keep the synthetic cohorts there")
+    parser.add_argument("--only-synthetic", action="store_true", help="no real patients: what comes before them")
     given = parser.parse_args()
-    real = [*decathlon(given.msd), *amos(given.amos)]
     given.dataset.mkdir(parents=True)
-    write_real(real, given.dataset, given.hold_out)
-    write_synthetic(given.dataset, given.synthetic or given.dataset / "synthetic")
+    if not given.only_synthetic:
+        write_real([*decathlon(given.msd), *amos(given.amos)], given.dataset, given.hold_out)
+    write_synthetic(given.dataset, given.synthetic or given.dataset / "synthetic", given.only_synthetic)
 
 
 if __name__ == "__main__":
