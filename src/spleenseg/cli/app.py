@@ -26,8 +26,11 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] != ["segment"]:
         sys.exit(run(arguments))
-    with ahead_of(arguments):
-        status = run(arguments)
+    try:
+        with ahead_of(arguments):
+            status = run(arguments)
+    except KeyboardInterrupt:
+        status = _fail("interrupted", ExitCode.INTERRUPTED, debug=False)
     leave(status)
 
 

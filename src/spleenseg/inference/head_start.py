@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,8 @@ def head_start(model: Path | None, engine: str | None, threads: int | None) -> I
     path = _file_of(model or Path(DEFAULT))
     if path is not None and engine in (None, "onnx"):
         _begun[path] = Meanwhile(lambda: Ahead.of(path, threads))
-        import onnxruntime  # noqa: F401 - here, while the file is read: threads that import get in each other's way
+        with suppress(ImportError):  # here, while the file is read: threads that import get in each other's way
+            import onnxruntime  # noqa: F401
     try:
         yield
     finally:
