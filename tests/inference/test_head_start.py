@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.program import PROGRAM
 
 from spleenseg.cli.startup import ahead_of
 from spleenseg.errors import UserError
 from spleenseg.inference import head_start
 from spleenseg.inference.builtin import builtin_model
 from spleenseg.inference.loading import load_predictor
-from tests.program import PROGRAM
 
 MODEL = builtin_model()
 

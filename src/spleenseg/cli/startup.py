@@ -42,7 +42,7 @@ def ahead_of(arguments: Sequence[str]) -> Iterator[None]:
     if "--help" in arguments or (threads and not threads.isdecimal()):
         yield
         return
-    with head_start(model and Path(model), _value(arguments, "--engine"), int(threads) if threads else None):
+    with head_start(Path(model) if model else None, _value(arguments, "--engine"), int(threads) if threads else None):
         yield
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spleenseg.errors import UserError
-from spleenseg.inference.measure import Origin, Row, measure, remarks
 from spleenseg.inference.meanwhile import Meanwhile
+from spleenseg.inference.measure import Origin, Row, measure, remarks
 from spleenseg.inference.memory import plan
 from spleenseg.inference.postprocess import postprocess
 from spleenseg.inference.predictor import SliceModel
