@@ -18,7 +18,7 @@ class Meanwhile(Generic[Result]):
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self._found: list[Result] = []
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._thread = Thread(target=self._run, args=(work,))
         self._thread.start()
 
@@ -32,5 +32,5 @@ class Meanwhile(Generic[Result]):
     def _run(self, work: Callable[[], Result]) -> None:
         try:
             self._found.append(work())
-        except Exception as error:
+        except BaseException as error:  # whatever it is, it belongs to the one who waits
             self._error = error
