@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
+
+_NEW_OBJECTS = 50_000  # between two looks for garbage; Python's own 700 cost a twentieth of the imports
 
 
 def load_nibabel_alone() -> None:
@@ -36,6 +39,7 @@ def ahead_of(arguments: Sequence[str]) -> Iterator[None]:
     Args:
         arguments: the command line, of which nothing is known yet.
     """
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
     from spleenseg.inference.head_start import head_start
 
     model, threads = _value(arguments, "--model"), _value(arguments, "--threads")

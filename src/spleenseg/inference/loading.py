@@ -33,7 +33,7 @@ INT8_NAME = "model.int8.onnx"
 ENGINES = ("keras", "onnx", "openvino")
 EXACT, FAST, INT8 = "exact", "fast", "int8"
 PRECISIONS = (EXACT, FAST, INT8)
-_NEEDED_LATER = ("cc3d", "PIL.ImageDraw", "PIL.PngImagePlugin")  # by every mask and its picture
+_NEEDED_LATER = ("cc3d", "numpy.ma", "PIL.ImageDraw", "PIL.ImageFont")  # by every mask and its picture
 _CHANGED = {FAST: "precision fast computes in bfloat16", INT8: "precision int8 computes in whole numbers of 8 bits"}
 
 
@@ -174,7 +174,7 @@ def _of_file(
     threshold = card.threshold if threshold is None else threshold
     _require_threshold(threshold, card.num_classes, file.path)
     digest = Meanwhile(file.digest)  # an engine starts in native code, which leaves Python free
-    needed = Meanwhile(lambda: [import_module(name) for name in _NEEDED_LATER])
+    needed = Meanwhile(_load_what_is_needed_later)
     running = _running(file, engine, precision, batch_size, threads)
     needed.result()
     settings = fingerprint(digest.result(), threshold, engine, precision)
@@ -186,6 +186,12 @@ def _of_file(
         quality=card.quality,
     )
     return Predictor(running, config, card.expectation, threshold, batch_size, settings, record)
+
+
+def _load_what_is_needed_later() -> None:
+    for name in _NEEDED_LATER:
+        import_module(name)
+    import_module("PIL.Image").preinit()  # its file formats
 
 
 def _running(file: ModelFile, engine: str, precision: str, batch_size: int, threads: int | None) -> Engine:
