@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
+_MALLOPT = {-3: 1 << 30, -1: (1 << 31) - 1, -8: 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX of malloc.h
 _NEW_OBJECTS = 50_000  # between two looks for garbage; Python's own 700 cost a twentieth of the imports
 
 
@@ -40,6 +41,7 @@ def ahead_of(arguments: Sequence[str]) -> Iterator[None]:
         arguments: the command line, of which nothing is known yet.
     """
     gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
+    keep_freed_memory()
     from spleenseg.inference.head_start import head_start
 
     model, threads = _value(arguments, "--model"), _value(arguments, "--threads")
@@ -48,6 +50,21 @@ def ahead_of(arguments: Sequence[str]) -> Iterator[None]:
         return
     with head_start(Path(model) if model else None, _value(arguments, "--engine"), int(threads) if threads else None):
         yield
+
+
+def keep_freed_memory() -> None:
+    """Have the C library use freed memory again, rather than return it and have every page of new memory cleared.
+
+    A network's weights pass through memory several times until they lie as the processor wants them. Only glibc knows
+    these settings; elsewhere nothing happens.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    for option, value in _MALLOPT.items() if mallopt else ():
+        mallopt(option, value)
 
 
 def leave(status: int) -> NoReturn:
