@@ -38,6 +38,7 @@ def test_what_was_begun_is_taken_over_once_and_answers_the_same(monkeypatch: pyt
     "words",
     [
         ["--engine", "keras"],
+        ["--precision=fast"],
         ["--model", "nowhere.onnx"],
         ["--model", "splean"],
         ["--threads", "many"],

@@ -8,7 +8,7 @@ import sys
 import traceback
 from types import FrameType
 
-from spleenseg.cli.startup import ahead_of, leave
+from spleenseg.cli.startup import ahead_of, leave, tidy_less
 from spleenseg.errors import ExitCode, UserError
 
 INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
@@ -26,6 +26,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] != ["segment"]:
         sys.exit(run(arguments))
+    tidy_less()
     try:
         with ahead_of(arguments):
             status = run(arguments)

@@ -40,24 +40,24 @@ def ahead_of(arguments: Sequence[str]) -> Iterator[None]:
     Args:
         arguments: the command line, of which nothing is known yet.
     """
-    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
-    keep_freed_memory()
     from spleenseg.inference.head_start import head_start
 
     model, threads = _value(arguments, "--model"), _value(arguments, "--threads")
-    if "--help" in arguments or (threads and not threads.isdecimal()):
+    exact = _value(arguments, "--precision") in (None, "exact")
+    if "--help" in arguments or not exact or (threads and not threads.isdecimal()):
         yield
         return
     with head_start(Path(model) if model else None, _value(arguments, "--engine"), int(threads) if threads else None):
         yield
 
 
-def keep_freed_memory() -> None:
-    """Have the C library use freed memory again, rather than return it and have every page of new memory cleared.
+def tidy_less() -> None:
+    """Have Python look for garbage less often, and the C library use freed memory again rather than return it.
 
-    A network's weights pass through memory several times until they lie as the processor wants them. Only glibc knows
-    these settings; elsewhere nothing happens.
+    A network's weights pass through memory several times until they lie as the processor wants them, and the system
+    clears every page of new memory. Only glibc knows these settings; elsewhere that part does nothing.
     """
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
     if sys.platform != "linux":
         return
     import ctypes
