@@ -63,8 +63,9 @@ def tidy_less() -> None:
     import ctypes
 
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    for option, value in _MALLOPT.items() if mallopt else ():
-        mallopt(option, value)
+    if mallopt is not None:
+        for option, value in _MALLOPT.items():
+            mallopt(option, value)
 
 
 def leave(status: int) -> NoReturn:
