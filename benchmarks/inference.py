@@ -8,11 +8,15 @@ seconds_per_slice  of 512 x 512, by network ("reference": its U-Net, "recommende
                    (ONNX Runtime), fast (OpenVINO, bfloat16; null without it), int8 (OpenVINO; ONNX Runtime without it)
 openvino_exact     the same with OpenVINO in float32
 onnx_int8          the same with ONNX Runtime in int8
-first_mask_s       from the start of the program to its end for one slice, reference network
+first_mask_s       from the start of the program to its end for one slice, reference network; the least of the rounds
 first_mask_recommended_s  the same with the recommended network
-volume_s           the program from start to end for the whole scan, recommended network
+volume_s           the program from start to end for the whole scan, recommended network; median of the rounds
 volume_peak_mb     the most memory it had (Linux; else null)
-speedup_monai      MONAI's network alone through its sliding window on the scan at 1.5 x 1.5 x 2 mm, over `volume_s`
+speedup_monai      MONAI end to end over `volume_s`, both whole processes on the same file, taking turns: what its
+                   spleen bundle does (`inference_peers.segment`), from importing MONAI to the label map on the scan's
+                   own grid; `peers.monai_pipeline_s` is that without the imports
+speedup_monai_network  MONAI's network ALONE, in a process that is warm, through its sliding window on the scan at
+                   1.5 x 1.5 x 2 mm, over `volume_s`, which is the whole program
 speedup_nnunet3d   nnU-Net's 3-D plan, EXTRAPOLATED from a few patches, without mirroring, over `volume_s`
 """
 
@@ -125,14 +129,17 @@ def seconds_per_slice(model: Path, hu: np.ndarray, rounds: int, **engine: str) -
 
 
 CHILD = """
-import sys
+import atexit
 from pathlib import Path
-from spleenseg.cli.app import run
-status = run(sys.argv[1:])
-own = Path("/proc/self/status")  # resource.ru_maxrss would count what the parent had before this program began
-lines = own.read_text().splitlines() if own.exists() else []
-print(next((line.split()[1] for line in lines if line.startswith("VmHWM")), "nan"))
-sys.exit(status)
+from spleenseg.cli.app import main
+
+def most():
+    own = Path("/proc/self/status")  # resource.ru_maxrss would count what the parent had before this program began
+    lines = own.read_text().splitlines() if own.exists() else []
+    print(next((line.split()[1] for line in lines if line.startswith("VmHWM")), "nan"))
+
+atexit.register(most)
+main()
 """
 
 
@@ -144,14 +151,25 @@ def program(path: Path, model: Path, out: Path) -> tuple[float, float]:
     return time.perf_counter() - started, float(done.stdout.split()[-1]) / 1024
 
 
+def monai_end_to_end(path: Path, out: Path, side: int) -> tuple[float, float]:
+    """Segment a scan as MONAI's spleen bundle does; return the seconds of the process, and without its imports."""
+    started = time.perf_counter()
+    words = [PEERS_PYTHON, PEERS, "segment", path, out, str(patch_of(side))]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    seconds = time.perf_counter() - started
+    assert any(out.glob("*.nii.gz"))  # it wrote a label map
+    return seconds, json.loads(done.stdout.splitlines()[-1])["monai_pipeline_s"]
+
+
+def patch_of(side: int) -> int:
+    return 32 if side < 256 else 96
+
+
 def peers(side: int, slices: int, quick: bool) -> dict[str, Any]:
-    """Return seconds of a whole scan with MONAI's and (extrapolated) nnU-Net's networks; {} without them."""
-    if not PEERS_PYTHON.exists():
-        return {}
+    """Return seconds of a whole scan with MONAI's and (extrapolated) nnU-Net's networks alone."""
     extent = (side * SPACING[0], side * SPACING[1], slices * SPACING[2])
     grid = [math.ceil(length / step) for length, step in zip(extent, MONAI_SPACING, strict=True)]
-    small = side < 256
-    words = [str(value) for value in (*grid, 32 if small else 96, 1 if quick else 3)]
+    words = ["networks", *(str(value) for value in (*grid, patch_of(side), 1 if quick else 3))]
     done = subprocess.run([PEERS_PYTHON, PEERS, *words], check=True, capture_output=True, text=True, env=os.environ)
     found: dict[str, Any] = json.loads(done.stdout)
     lengths = [length / step for length, step in zip(extent, NNUNET_SPACING, strict=True)][::-1]
@@ -190,8 +208,15 @@ def main() -> None:
             name: min(program(root / "slice.nii.gz", model, root / f"{name}-{i}")[0] for i in range(rounds))
             for name, model in models.items()
         }
-        volume_s, peak = program(root / "scan.nii.gz", models["recommended"], root / "whole")
-    theirs = peers(options.side, options.slices, options.quick)
+        ours, monai = [], []
+        for i in range(rounds):
+            ours.append(program(root / "scan.nii.gz", models["recommended"], root / f"whole-{i}"))
+            if PEERS_PYTHON.exists():
+                monai.append(monai_end_to_end(root / "scan.nii.gz", root / f"monai-{i}", options.side))
+        volume_s, peak = median(seconds for seconds, _ in ours), max(most for _, most in ours)
+    theirs = peers(options.side, options.slices, options.quick) if monai else {}
+    if monai:
+        theirs["monai_volume_s"], theirs["monai_pipeline_s"] = (median(column) for column in zip(*monai, strict=True))
     result = {
         "seconds_per_slice": speed,
         "openvino_exact": openvino,
@@ -200,7 +225,8 @@ def main() -> None:
         "first_mask_recommended_s": round(first["recommended"], 2),
         "volume_s": round(volume_s, 2),
         "volume_peak_mb": None if math.isnan(peak) else round(peak),
-        "speedup_monai": round(theirs["monai_s"] / volume_s, 1) if theirs else None,
+        "speedup_monai": round(theirs["monai_volume_s"] / volume_s, 1) if theirs else None,
+        "speedup_monai_network": round(theirs["monai_s"] / volume_s, 1) if theirs else None,
         "speedup_nnunet3d": round(theirs["nnunet_s_extrapolated"] / volume_s, 1) if theirs else None,
         "peers": theirs,
         "scan": [options.slices, options.side, options.side],

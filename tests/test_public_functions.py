@@ -37,6 +37,6 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_and_its_command_line_loads_nothing_heavy() -> None:
-    code = "import sys, spleenseg.cli.app; print(*sys.modules)"
+    code = "import sys, spleenseg.cli.commands; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"keras", "tensorflow", "numpy", "matplotlib", "cv2", "scipy", "nibabel"} & set(loaded)

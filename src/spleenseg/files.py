@@ -91,11 +91,6 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of(content: bytes) -> str:
-    """Return the SHA-256 of bytes as hex digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def require_free_folder(path: Path, what: str) -> None:
     """Refuse a target that exists and holds anything.
 

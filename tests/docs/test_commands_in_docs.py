@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from spleenseg.cli.app import app, run
+from spleenseg.cli.app import run
+from spleenseg.cli.commands import app
 from spleenseg.config.names import OTHER_SPELLINGS
 from spleenseg.config.schema import SECTIONS
 from spleenseg.config.section import facts

@@ -22,7 +22,7 @@ from spleenseg.inference.images import infer
 from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.onnx_engine import ModelFile, hu_of_every_grey
 from spleenseg.inference.onnx_file import read_metadata
-from spleenseg.inference.onnx_graph import exact_in_float32
+from spleenseg.inference.onnx_graph import _feed, exact_in_float32
 from spleenseg.inference.onnx_nodes import OPSET, Nodes
 from spleenseg.inference.onnx_resize import fitted
 from spleenseg.inference.segment import segment
@@ -297,6 +297,27 @@ def test_the_window_in_the_graph_is_exact_for_every_hu(window):
 
 
 METHODS = {None: 0.001, "INTER_AREA": 0.15, "INTER_NEAREST": 0.0, "INTER_LINEAR": 0.2, "INTER_CUBIC": 0.001}
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_greys_are_scaled_before_the_axes_change_to_the_same_bits(shared):
+    helper = onnx.helper
+    image = helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [None, 4, 6, 1])
+    found = helper.make_tensor_value_info("found", onnx.TensorProto.FLOAT, [None, 4, 6, 1])
+    factor = onnx.numpy_helper.from_array(np.array(1 / 255, np.float32), "factor")
+    nodes = [helper.make_node("Mul", ["image", "factor"], ["scaled"])]
+    nodes.append(helper.make_node("Add", ["scaled", "image" if shared else "scaled"], ["found"]))
+    inner = helper.make_graph(nodes, "network", [image], [found], [factor])
+    add = Nodes("before/")
+    _feed(add, "grey", inner)
+    assert [node.op_type for node in add.nodes] == (["Transpose"] if shared else ["Mul", "Transpose"])
+    grey = helper.make_tensor_value_info("grey", onnx.TensorProto.FLOAT, [None, 1, 4, 6])
+    whole = helper.make_graph([*add.nodes, *inner.node], "whole", [grey], [found], [*add.constants, *inner.initializer])
+    model = helper.make_model(whole, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    values = np.random.default_rng(0).integers(0, 256, (2, 1, 4, 6)).astype(np.float32)
+    answer = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"grey": values})[0]
+    scaled = values * np.float32(1 / 255)
+    assert np.array_equal(answer, (scaled + (values if shared else scaled)).transpose(0, 2, 3, 1))
 
 
 @pytest.mark.parametrize("method", [*METHODS, "INTER_LANCZOS4"])

@@ -479,5 +479,5 @@ def test_reading_takes_at_most_three_times_the_memory_of_the_volume(kind: str, t
 
 
 def test_asking_for_help_loads_no_dicom_library() -> None:
-    code = "import sys, spleenseg.cli.app; sys.exit(bool({'pydicom', 'highdicom', 'gdcm'} & set(sys.modules)))"
+    code = "import sys, spleenseg.cli.commands; sys.exit(bool({'pydicom', 'highdicom', 'gdcm'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

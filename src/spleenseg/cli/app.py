@@ -1,4 +1,4 @@
-"""The program `spleenseg`: its commands, and what becomes of an error."""
+"""The program `spleenseg`: how it starts and ends, and what becomes of an error."""
 
 from __future__ import annotations
 
@@ -8,23 +8,7 @@ import sys
 import traceback
 from types import FrameType
 
-import typer
-
-from spleenseg.cli import (
-    augment,
-    check,
-    config,
-    data,
-    demo,
-    doctor,
-    download,
-    export,
-    models,
-    report,
-    segment,
-    split,
-    work,
-)
+from spleenseg.cli.startup import ahead_of, leave, tidy_less
 from spleenseg.errors import ExitCode, UserError
 
 INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
@@ -33,41 +17,30 @@ _QUIET_AND_QUICK = {
     "PYDANTIC_DISABLE_PLUGINS": "__all__",  # looking for plugins we never have takes 30 ms
 }
 
-app = typer.Typer(
-    help="Train, evaluate and run organ segmentation on CT, from one config file.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
-app.command("phantom")(data.phantom)
-app.command("download")(download.download)
-app.command("prepare")(data.prepare)
-app.command("split")(split.split)
-app.command("check")(check.check)
-app.command("stats")(data.stats)
-app.command("train")(work.train)
-app.command("evaluate")(work.evaluate)
-app.command("report")(report.report)
-app.command("infer")(work.infer)
-app.command("segment")(segment.segment)
-app.command("export")(export.export)
-app.add_typer(augment.app, name="augment", help="Look at augmentation, or write an augmented copy of a dataset.")
-app.add_typer(models.app, name="models", help="List the networks, or describe the one a config names.")
-app.add_typer(config.app, name="config", help="Check, show or start a config file.")
-
 
 def main() -> None:
     """Run the command line and exit with the status of contracts: 0, 1, 2 or 130."""
     signal.signal(signal.SIGTERM, _as_interrupt)
     for name, value in _QUIET_AND_QUICK.items():
         os.environ.setdefault(name, value)
-    sys.exit(run(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    if arguments[:1] != ["segment"]:
+        sys.exit(run(arguments))
+    tidy_less()
+    try:
+        with ahead_of(arguments):
+            status = run(arguments)
+    except KeyboardInterrupt:
+        status = _fail("interrupted", ExitCode.INTERRUPTED, debug=False)
+    leave(status)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status; errors become one line on standard error."""
+    import typer
+
+    from spleenseg.cli.commands import app
+
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     debug = "--debug" in arguments
     try:

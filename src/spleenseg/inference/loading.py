@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from spleenseg.config import Config
 from spleenseg.errors import UserError, did_you_mean
-from spleenseg.files import sha256, sha256_of
+from spleenseg.files import sha256
 from spleenseg.inference.builtin import named
 from spleenseg.inference.engine import Engine
 from spleenseg.inference.fitted import Fitted
+from spleenseg.inference.head_start import EXPORTED_NAME, SUFFIX
 from spleenseg.inference.labels import HALF
+from spleenseg.inference.meanwhile import Meanwhile
 from spleenseg.inference.onnx_engine import ModelFile, OnnxEngine
 from spleenseg.inference.postprocess import NOTHING
 from spleenseg.inference.predictor import Predictor, fingerprint, require_honoured
@@ -26,16 +27,13 @@ from spleenseg.progress import SILENT, Reporter
 if TYPE_CHECKING:
     from spleenseg.models.run_folder import Trained
 
-EXPORTED_NAME = "model.onnx"
-"""Where a run folder keeps its exported model."""
 INT8_NAME = "model.int8.onnx"
 """Where it keeps the one that computes in int8."""
 
 ENGINES = ("keras", "onnx", "openvino")
 EXACT, FAST, INT8 = "exact", "fast", "int8"
 PRECISIONS = (EXACT, FAST, INT8)
-SUFFIX = ".onnx"
-_NEEDED_LATER = "scipy.ndimage"  # by every mask; a tenth of a second
+_NEEDED_LATER = ("cc3d", "numpy.ma", "PIL.ImageDraw", "PIL.ImageFont")  # by every mask and its picture
 _CHANGED = {FAST: "precision fast computes in bfloat16", INT8: "precision int8 computes in whole numbers of 8 bits"}
 
 
@@ -175,10 +173,10 @@ def _of_file(
     require_honoured(card.expectation, config, file.path)
     threshold = card.threshold if threshold is None else threshold
     _require_threshold(threshold, card.num_classes, file.path)
-    with ThreadPoolExecutor() as meanwhile:  # an engine starts in native code, which leaves Python free
-        digest = meanwhile.submit(sha256_of, file.content)
-        meanwhile.submit(import_module, _NEEDED_LATER)
-        running = _running(file, engine, precision, batch_size, threads)
+    digest = Meanwhile(file.digest)  # an engine starts in native code, which leaves Python free
+    needed = Meanwhile(_load_what_is_needed_later)
+    running = _running(file, engine, precision, batch_size, threads)
+    needed.result()
     settings = fingerprint(digest.result(), threshold, engine, precision)
     record = Record(
         name=_name_of(file.path),
@@ -188,6 +186,12 @@ def _of_file(
         quality=card.quality,
     )
     return Predictor(running, config, card.expectation, threshold, batch_size, settings, record)
+
+
+def _load_what_is_needed_later() -> None:
+    for name in _NEEDED_LATER:
+        import_module(name)
+    import_module("PIL.Image").preinit()  # its file formats
 
 
 def _running(file: ModelFile, engine: str, precision: str, batch_size: int, threads: int | None) -> Engine:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spleenseg.errors import UserError
+from spleenseg.inference.meanwhile import Meanwhile
 from spleenseg.inference.measure import Origin, Row, measure, remarks
 from spleenseg.inference.memory import plan
 from spleenseg.inference.postprocess import postprocess
@@ -116,16 +117,25 @@ class OneScan:
         return replace(prediction, labels=labels), Origin(pieces, quality, record.engine)
 
     def _write(self, volume: Volume, prediction: Prediction, scan: Scan) -> None:
+        picture = Meanwhile(lambda: self._draw(volume, prediction, scan))  # it and the maps pack in native code
+        try:
+            for form, name in scan.maps(self.formats).items():
+                self._write_map(form, self.out / name, volume, prediction)
+            if prediction.probability is not None:
+                write_map(prediction.probability, volume, self.out / f"{scan.case}_prob.nii.gz")
+        finally:
+            picture.result()
+
+    def _write_map(self, form: str, path: Path, volume: Volume, prediction: Prediction) -> None:
         names = self.predictor.names
-        for form, name in scan.maps(self.formats).items():
-            if form == "nifti":
-                write_labels(prediction.labels, volume, self.out / name)
-            elif form == "nrrd":
-                write_seg_nrrd(prediction.labels, volume, self.out / name, names)
-            else:
-                write_dicom_seg(prediction.labels, volume, self.out / name, names, model=self.settings)
+        if form == "nifti":
+            write_labels(prediction.labels, volume, path)
+        elif form == "nrrd":
+            write_seg_nrrd(prediction.labels, volume, path, names)
+        else:
+            write_dicom_seg(prediction.labels, volume, path, names, model=self.settings)
+
+    def _draw(self, volume: Volume, prediction: Prediction, scan: Scan) -> None:
         picture = self.out / f"{scan.case}_overlay.png"
-        shown = {value: name for name, value in names.items()}
+        shown = {value: name for name, value in self.predictor.names.items()}
         volume_overlay(volume.array, prediction.labels, volume.spacing, picture, title=volume.case, names=shown)
-        if prediction.probability is not None:
-            write_map(prediction.probability, volume, self.out / f"{scan.case}_prob.nii.gz")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ import numpy.typing as npt
 from spleenseg.datasets.millimetres import PixelSize
 from spleenseg.errors import UserError
 from spleenseg.inference.engine import HU, Floats
+from spleenseg.inference.head_start import Ahead, begun
 from spleenseg.inference.model_card import ModelCard
-from spleenseg.inference.onnx_file import read_metadata
+from spleenseg.inference.onnx_session import new_session, read_checked
 from spleenseg.volumes import apply_window
 
 Inputs = dict[str, npt.NDArray[Any]]
-_ERRORS_ONLY = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +30,13 @@ class ModelFile:
         path: its name.
         content: its bytes.
         card: its metadata.
+        ahead: what was begun of it before; None: nothing.
     """
 
     path: Path
     content: bytes
     card: ModelCard
+    ahead: Ahead | None = None
 
     @classmethod
     def read(cls, path: Path) -> ModelFile:
@@ -43,12 +45,20 @@ class ModelFile:
         Raises:
             UserError: no such file, no ONNX, damaged, not self-contained, or it records nothing.
         """
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"cannot read model {path}: {error.strerror or error}") from error
-        card = ModelCard.read(read_metadata(content, path), path)
-        return cls(path, content, card)
+        ahead = begun(path)
+        content, entries = (ahead.content, ahead.entries) if ahead else read_checked(path)
+        return cls(path, content, ModelCard.read(entries, path), ahead)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the content as hex digits."""
+        return self.ahead.digest.result() if self.ahead else hashlib.sha256(self.content).hexdigest()
+
+    def session(self, threads: int | None) -> Any:
+        """Return ONNX Runtime's session of the content, see `new_session`."""
+        ahead = self.ahead
+        if ahead and ahead.session and ahead.threads == threads:
+            return ahead.session.result()
+        return new_session(self.content, self.path, threads)
 
 
 class ExportedEngine:
@@ -112,25 +122,10 @@ class OnnxEngine(ExportedEngine):
     """
 
     def __init__(self, model: ModelFile, batch_size: int = 4, threads: int | None = None) -> None:
-        import onnxruntime
-
-        onnxruntime.disable_telemetry_events()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or usable_cores()
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
-        try:
-            session = onnxruntime.InferenceSession(model.content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions share no base class
-            raise UserError(f"{model.path} cannot be run, it is damaged: {_first_line(error)}") from error
+        session = model.session(threads)
         _require_interface(model, {item.name for item in session.get_inputs()}, session.get_outputs())
         self.session = session
         super().__init__(model.card, lambda inputs: session.run(["probability"], inputs)[0], batch_size)
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def hu_of_every_grey(window: tuple[float, float]) -> HU:
@@ -151,7 +146,3 @@ def _require_interface(model: ModelFile, inputs: set[str], outputs: list[object]
     wanted = {"hu"} if model.card.pixel_mm is None else {"hu", "spacing_mm"}
     if inputs != wanted or "probability" not in {getattr(item, "name", "") for item in outputs}:
         raise UserError(f"{model.path} has other inputs or outputs than `spleenseg export` writes; export it again")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]

@@ -10,7 +10,8 @@ import numpy as np
 
 from spleenseg.errors import UserError
 from spleenseg.inference.engine import Floats
-from spleenseg.inference.onnx_engine import ExportedEngine, Inputs, ModelFile, usable_cores
+from spleenseg.inference.onnx_engine import ExportedEngine, Inputs, ModelFile
+from spleenseg.inference.onnx_session import usable_cores
 
 PRECISIONS = {"exact": "f32", "fast": "bf16"}
 """What the layers compute in, by `--precision`; OpenVINO left alone would choose bfloat16 unasked."""

@@ -154,7 +154,7 @@ def _kept(
 ) -> tuple[Mask, Pieces]:
     """Return what stays of a label that is not empty, and what it was; `mask` is its `box` of a scan of `shape`."""
     numbers, count = number_pieces(mask)
-    voxels = np.bincount(numbers.ravel(), minlength=count + 1)[1:]
+    voxels = np.bincount(numbers[mask], minlength=count + 1)[1:]  # of few voxels, not of all of them
     main = _main_piece(numbers, voxels, box, shape, place)
     stays = voxels * voxel_ml >= options.min_ml
     if options.components == "largest":

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_LEAST_AXIS = 3  # voxels; cc3d (4.1.1) makes room for too few labels where an axis has fewer
+
 
 @dataclass(frozen=True)
 class Components:
@@ -47,13 +49,15 @@ def _pieces(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int
 def number_pieces(mask: NDArray[np.bool_]) -> tuple[NDArray[np.integer], int]:
     """Return the number of each voxel's piece, 0 outside of `mask`, and how many pieces there are.
 
-    Scans are numbered by cc3d, which is faster; SciPy knows any number of axes, and cc3d (4.1.1) makes room for too
-    few labels where an axis has a single voxel.
+    Scans are numbered by cc3d, which is faster and loaded sooner; SciPy knows any number of axes.
     """
-    if mask.ndim == 3 and min(mask.shape) > 2:
+    if mask.ndim == 3:
         import cc3d
 
-        pieces, count = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=26, return_N=True)
+        room = [(0, max(0, _LEAST_AXIS - length)) for length in mask.shape]
+        padded = np.pad(mask, room) if any(after for _, after in room) else np.ascontiguousarray(mask)
+        pieces, count = cc3d.connected_components(padded, connectivity=26, return_N=True)
+        pieces = pieces[tuple(slice(length) for length in mask.shape)]
     else:
         from scipy.ndimage import label
 

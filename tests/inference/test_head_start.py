@@ -1,0 +1,82 @@
+"""A model that begins to load before the program is there: the same checks, the same answer, no trace of it."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.program import PROGRAM
+
+from spleenseg.cli.startup import ahead_of
+from spleenseg.errors import UserError
+from spleenseg.inference import head_start
+from spleenseg.inference.builtin import builtin_model
+from spleenseg.inference.loading import load_predictor
+
+MODEL = builtin_model()
+
+
+def answer(path: Path = MODEL) -> np.ndarray:
+    hu = np.random.default_rng(0).integers(-200, 200, (1, 1, 64, 64)).astype(np.int16)
+    return load_predictor(path, threads=1).of_hu(hu, (0.8, 0.8))
+
+
+def test_what_was_begun_is_taken_over_once_and_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, settings = answer(), load_predictor(MODEL, threads=1).settings
+    with ahead_of(["segment", "scan.nii.gz", f"--model={MODEL}", "--threads", "1"]):
+        assert list(head_start._begun) == [MODEL]
+        with monkeypatch.context() as patched:
+            patched.setattr("spleenseg.inference.onnx_engine.new_session", None)  # nobody begins again
+            assert np.array_equal(answer(), alone)
+        assert not head_start._begun
+        assert load_predictor(MODEL, threads=1).settings == settings
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--engine", "keras"],
+        ["--precision=fast"],
+        ["--model", "nowhere.onnx"],
+        ["--model", "splean"],
+        ["--threads", "many"],
+        ["--help"],
+    ],
+)
+def test_nothing_is_begun_for_other_engines_missing_models_and_odd_words(words: list[str]) -> None:
+    with ahead_of(["segment", "scan.nii.gz", *words]):
+        assert not head_start._begun
+
+
+def test_what_nobody_took_is_forgotten() -> None:
+    with ahead_of(["segment", "scan.nii.gz"]):
+        assert head_start._begun
+    assert head_start.begun(MODEL) is None
+
+
+def test_a_model_with_weights_elsewhere_is_refused_before_anything_runs_it(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "model.onnx"
+    model = onnx.load(MODEL)
+    onnx.save(model, path, save_as_external_data=True, location="weights", size_threshold=0)
+    with ahead_of(["segment", "scan.nii.gz", "--model", str(path)]):
+        assert head_start.begun(path) is None
+        with pytest.raises(UserError, match="weights in other files"):
+            load_predictor(path)
+
+
+def test_the_program_says_what_is_wrong_although_a_model_was_begun(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*PROGRAM, "segment", "nowhere.nii.gz"], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: nowhere.nii.gz: no such file or folder\n"
+
+
+def test_threads_and_other_options_may_stand_in_one_word() -> None:
+    with ahead_of(["segment", "scan.nii.gz", "--threads=2"]):
+        begun = head_start.begun(MODEL)
+        assert begun is not None
+        assert begun.threads == 2
