@@ -148,10 +148,13 @@ def test_a_disk_that_becomes_read_only(project: Project, disk: Path) -> None:
 
 
 def test_a_file_that_can_no_longer_be_removed_does_not_hide_why(disk: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot write .*figures\.csv: Read-only file system"):  # noqa: SIM117
+    def write() -> None:
         with atomic(disk / "figures.csv") as temporary:
             temporary.write_text("1")
             assert mounted("-o", "remount,ro", str(disk))
+
+    with pytest.raises(UserError, match=r"cannot write .*figures\.csv: Read-only file system"):
+        write()
 
 
 def test_a_folder_that_is_taken_away(project: Project) -> None:
