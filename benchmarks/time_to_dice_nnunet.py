@@ -141,10 +141,10 @@ def trained(plans: dict[str, Any], about: dict[str, Any], seconds: float) -> tup
             return (time.perf_counter() - self.began) / seconds
 
         def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-            if self.share() >= 1:
+            if self.share() * (1 + 0.5 / max(1, self.steps)) >= 1:  # a step more would end further from the mark
                 raise _TimeIsUpError
             for group in self.optimizer.param_groups:
-                group["lr"] = self.initial_lr * (1 - self.share()) ** 0.9
+                group["lr"] = self.initial_lr * max(0.0, 1 - self.share()) ** 0.9
             self.steps += 1
             return super().train_step(batch)
 
@@ -174,7 +174,13 @@ def judged(trainer: Any, held_out: list[tuple[str, Path, Path]]) -> dict[str, fl
     trainer.set_deep_supervision_enabled(False)
     trainer.network.eval()
     predictor.manual_initialization(
-        trainer.network, trainer.plans_manager, trainer.configuration_manager, None, trainer.dataset_json, "", None
+        trainer.network,
+        trainer.plans_manager,
+        trainer.configuration_manager,
+        [trainer.network.state_dict()],
+        trainer.dataset_json,
+        type(trainer).__name__,
+        inference_allowed_mirroring_axes=None,
     )
     found = {}
     for patient, image, labels in held_out:

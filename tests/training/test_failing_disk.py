@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -44,11 +45,15 @@ def on(disk: Path, project: Project) -> Path:
     return Path(shutil.move(project().parent, disk / "run")) / "train_eval_infer.config"
 
 
-def training(config: Path, *settings: str) -> subprocess.Popen[str]:
+def training(config: Path, *settings: str, **environment: str) -> subprocess.Popen[str]:
     """Start the program, and come back once its first checkpoint is there."""
     words = [word for setting in settings for word in ("--set", setting)]
     process = subprocess.Popen(
-        [*PROGRAM, "train", str(config), "--quiet", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, "train", str(config), "--quiet", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
     )
     while not (config.parent / "models" / "last" / "state.npz").exists() and process.poll() is None:
         time.sleep(0.01)
@@ -180,6 +185,22 @@ def write_or_leave(path: Path) -> None:
             write_text(path, "in the way")
         except UserError:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def test_slices_that_vanish_where_there_was_no_room_to_keep_them(project: Project, disk: Path) -> None:
+    """They are read again at every step then."""
+    config = project()
+    fill(disk, left=4096)
+    process = training(config, *LONG, "dataset.cache_mb=0", TMPDIR=str(disk))
+    images = config.parent / "data" / "train" / "images"
+    images.rename(config.parent / "elsewhere")
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 2, said
+    assert "of 4 slices of [train] do not fit in memory: nowhere" in said
+    (line,) = [line for line in said.splitlines() if not line.startswith("warning")]
+    assert re.match(rf"error: image {re.escape(str(images))}/1000\d_a\.png does not exist; the last checkpoint", line)
+    (config.parent / "elsewhere").rename(images)
+    goes_on_from_its_checkpoint(config)
 
 
 @pytest.mark.full
