@@ -80,7 +80,7 @@ def protect(disk: Path) -> None:
 
 
 def ends_in_one_line(process: subprocess.Popen[str], told: str) -> None:
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 2, said
     line = the_line(said)
     assert told in line
@@ -169,7 +169,7 @@ def test_a_folder_that_is_taken_away(project: Project) -> None:
     models = config.parent / "models"
     models.rename(config.parent / "elsewhere")
     write_or_leave(models)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 2, said
     line = the_line(said)
     assert str(models) in line
@@ -194,7 +194,7 @@ def test_slices_that_vanish_where_there_was_no_room_to_keep_them(project: Projec
     process = training(config, *LONG, "dataset.cache_mb=0", TMPDIR=str(disk))
     images = config.parent / "data" / "train" / "images"
     images.rename(config.parent / "elsewhere")
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 2, said
     assert "of 4 slices of [train] do not fit in memory: nowhere" in said
     (line,) = [line for line in said.splitlines() if not line.startswith("warning")]
