@@ -39,6 +39,7 @@ from common import ROOT, arguments, machine, report, versions
 from grey_to_hu import hu_of
 from spleenseg.errors import UserError
 from spleenseg.files import sha256
+from spleenseg.inference.builtin import named
 from spleenseg.inference.ensemble import load_models
 from spleenseg.inference.postprocess import Postprocess, postprocess
 from spleenseg.inference.refinement import Refinement
@@ -189,6 +190,8 @@ def log_look(path: Path, models: Sequence[Path], found: dict[str, Any]) -> None:
 
 
 def _hash(model: Path) -> str:
+    """Return the first 12 hex digits of what `--model` names: a run folder, a file, or a built-in model."""
+    model = named(model)
     files = (
         [model] if model.is_file() else sorted(model.glob("model.onnx")) or sorted(model.glob("models/best_model.*"))
     )

@@ -1,13 +1,15 @@
 """Held-out Dice against the clock: the reference's config and the recommended one on the same phantom patients.
 
-    python benchmarks/time_to_dice.py [--quick] [--json FILE] [--minutes M] [--folder DIR]
+    python benchmarks/time_to_dice.py [--quick] [--json FILE] [--minutes M] [--folder DIR] [--nnunet]
 
 24 synthetic patients of 512 x 512 (--quick: 256 x 256, 40 slices each), divided by patient; both configs train by our
 trainer, one after the other in one run, and are judged on every held-out patient as the network stands at that moment
 (valid and test: nothing is chosen by either). The clock is the training's own, with everything the trainer does
 (compiling, validating, saving); judging is not on it. The reference's config trains for M minutes (45, --quick: 10) and
 is judged four times; ours for a tenth of that on a schedule of that length, and then afresh for all of it. The number
-of steps that fit is found by timing a few steps beforehand.
+of steps that fit is found by timing a few steps beforehand. With --nnunet, nnU-Net v2's 2-D trainer has the same M
+minutes afterwards, if `make setup-bench` has installed it (time_to_dice_nnunet.py says how; --nnunet-batch overrides
+its plan's batch).
 
 reference_dice             mean case Dice of the reference's config at the end of its time
 seconds_to_reference_dice  when ours first reached that in its tenth; null if it did not,
@@ -16,10 +18,14 @@ speedup                    the reference's seconds over these; null with them
 final_gain                 mean difference of ours to the reference's after the same time, with the 95 % interval of
                            the paired bootstrap over patients (low, high)
 curves                     for each training: (seconds, steps, mean case Dice)
+nnunet                     what time_to_dice_nnunet.py reports, with its mean_dice; null without --nnunet
+final_gain_nnunet          as final_gain, of ours to nnU-Net
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from common import ROOT, arguments, machine, report, versions
+from common import PEERS_PYTHON, ROOT, arguments, machine, report, versions
 from spleenseg.config import Config, load_config
 from spleenseg.datasets.prepare import prepare
 from spleenseg.datasets.slices import SliceSet
@@ -54,6 +60,8 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--minutes", type=float, help="of the reference's training (45; --quick: 10)")
     parser.add_argument("--folder", type=Path, help="keep everything here; a cohort that is there is used again")
+    parser.add_argument("--nnunet", action="store_true", help="then nnU-Net for the same minutes")
+    parser.add_argument("--nnunet-batch", type=int, help="slices in its step (its plan's)")
     options = parser.parse_args()
     seconds = 60 * (options.minutes or (10 if options.quick else 45))
     side = 256 if options.quick else 512
@@ -65,8 +73,10 @@ def main() -> None:
             "recommended_short": trained(root, "recommended", side, seconds / 10, 2 * JUDGED),
             "recommended": trained(root, "recommended", side, seconds, JUDGED),
         }
+        beside = nnunet(root, seconds / 60, options.nnunet_batch) if options.nnunet else None
     about = {"side": side, "minutes": seconds / 60, "machine": machine()}
-    report({**summary(runs), **about, "versions": versions("spleenseg", "keras", "tensorflow-cpu")}, options.json)
+    found = {**summary(runs), **compared_with(beside, runs)}
+    report({**found, **about, "versions": versions("spleenseg", "keras", "tensorflow-cpu")}, options.json)
 
 
 def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -75,19 +85,45 @@ def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     mark = mean(theirs)
     short = runs["recommended_short"] if mark >= LEARNT else []  # to reach what knows nothing is no merit
     reached = next((point["seconds"] for point in short if mean(point) >= mark), None)
-    patients = sorted(theirs["dice"])
-    compared = compare_paired([ours["dice"][p] for p in patients], [theirs["dice"][p] for p in patients], patients)
-    gain = compared.difference
     return {
         "reference_dice": round(mark, 4),
         "seconds_to_reference_dice": reached,
         "speedup": None if reached is None else round(theirs["seconds"] / reached, 1),
-        "final_gain": gain and [round(value, 4) for value in (gain.mean, gain.low, gain.high)],
-        "patients_held_out": len(patients),
+        "final_gain": gain(ours, theirs),
+        "patients_held_out": len(theirs["dice"]),
         "curves": {
             name: [(point["seconds"], point["steps"], round(mean(point), 4)) for point in points]
             for name, points in runs.items()
         },
+    }
+
+
+def gain(ours: dict[str, Any], theirs: dict[str, Any]) -> list[float] | None:
+    """Return the mean difference of ours to theirs over the patients, with its interval."""
+    patients = sorted(theirs["dice"])
+    found = compare_paired([ours["dice"][p] for p in patients], [theirs["dice"][p] for p in patients], patients)
+    between = found.difference
+    return between and [round(value, 4) for value in (between.mean, between.low, between.high)]
+
+
+def nnunet(root: Path, minutes: float, batch: int | None) -> dict[str, Any] | None:
+    """Train nnU-Net's 2-D trainer on the same patients; None where it is not installed."""
+    if not PEERS_PYTHON.exists() or subprocess.run([PEERS_PYTHON, "-c", "import nnunetv2"]).returncode:
+        print("nnU-Net is not installed: make setup-bench", file=sys.stderr)
+        return None
+    script = ROOT / "benchmarks" / "time_to_dice_nnunet.py"
+    command = [PEERS_PYTHON, script, root, "--minutes", str(minutes), "--json", root / "nnunet.json"]
+    subprocess.run(command + (["--batch", str(batch)] if batch else []), check=True, stdout=sys.stderr)
+    return dict(json.loads((root / "nnunet.json").read_text()))
+
+
+def compared_with(beside: dict[str, Any] | None, runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return nnU-Net's figures beside ours."""
+    if beside is None:
+        return {"nnunet": None, "final_gain_nnunet": None}
+    return {
+        "nnunet": {**beside, "mean_dice": round(mean(beside), 4)},
+        "final_gain_nnunet": gain(runs["recommended"][-1], beside),
     }
 
 

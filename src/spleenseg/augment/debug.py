@@ -85,8 +85,9 @@ class DebugSaver:
     def close(self) -> None:
         """Wait until everything taken is written; a failure is a warning, never the end of a training."""
         self._writer.shutdown(wait=True)
-        for problem in {str(job.exception()) for job in self._jobs if job.exception()}:
-            self._reporter.warn(f"augmented pairs were not all kept: {problem}")
+        problems = [str(problem) for job in self._jobs if (problem := job.exception())]
+        if problems:  # what kept one from being written kept the others
+            self._reporter.warn(f"{len(problems)} augmented pairs were not kept: {problems[0]}")
         self._jobs = []
 
     def _write(self, image: NDArray[np.float32], target: NDArray[np.float32], name: str) -> None:

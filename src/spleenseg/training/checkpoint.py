@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from spleenseg.errors import UserError
 from spleenseg.files import atomic
@@ -23,9 +24,16 @@ from spleenseg.training.state import TrainState
 
 def save_checkpoint(path: Path, variables: Sequence[Any], state: TrainState) -> None:
     """Write all `variables` (Keras variables) and `state` to `path` (.npz), atomically."""
-    arrays = {f"v{index}": keras.ops.convert_to_numpy(variable.value) for index, variable in enumerate(variables)}
-    with atomic(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, state=np.array(json.dumps(state.as_dict())), **arrays)
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        _add(archive, "state", np.array(json.dumps(state.as_dict())))
+        for index, variable in enumerate(variables):  # one after the other: a copy of them all is as large again
+            _add(archive, f"v{index}", keras.ops.convert_to_numpy(variable.value))
+
+
+def _add(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    """Add an array as `numpy.savez` does."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, np.asanyarray(array), allow_pickle=False)
 
 
 def load_checkpoint(path: Path, variables: Sequence[Any]) -> TrainState:

@@ -18,7 +18,15 @@ from spleenseg.training.checkpoint import load_checkpoint, save_checkpoint
 from spleenseg.training.network import Learner, build
 from spleenseg.training.state import TrainState
 
-_OUT_OF_MEMORY = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError", "RESOURCE_EXHAUSTED", "out of memory")
+_OUT_OF_MEMORY = (
+    "ResourceExhaustedError",
+    "OutOfMemoryError",
+    "MemoryError",
+    "RESOURCE_EXHAUSTED",
+    "out of memory",
+    "Insufficient memory",  # OpenCV
+    "bad_alloc",
+)
 _HDF5_EACH = 4096  # bytes HDF5 needs besides the numbers, for each layer and variable
 _CHUNK = 1 << 22
 _REPLAY = """\
@@ -90,8 +98,16 @@ def require_space(path: Path, network: Any) -> None:
     them: HDF5 brings the whole program down when the disk is full before it has closed its file.
 
     Raises:
-        UserError: they do not fit, or the folder cannot be written to.
+        UserError: they do not fit, or the folder cannot be written to; names `path`.
     """
+    try:
+        _try_space(path, network)
+    except UserError as error:
+        reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
+        raise UserError(f"cannot write {path}: {reason}") from error.__cause__
+
+
+def _try_space(path: Path, network: Any) -> None:
     numbers = sum(int(np.prod(variable.shape)) * 4 for variable in network.variables)
     left = numbers + _HDF5_EACH * (len(network.variables) + len(network.layers))
     with suppress(_Fits), atomic(path.with_name("space.tmp")) as temporary, temporary.open("wb") as file:
@@ -107,22 +123,34 @@ class _Fits(Exception):  # noqa: N818 - no error: leaves `atomic` without the fi
 
 @contextmanager
 def explained(config: Config) -> Iterator[None]:
-    """Turn a lack of memory inside the block into one line that says which settings need less of it.
+    """Say in one line what to do about a lack of memory inside the block, or a file that could not be read or
+    written, and whether there is a checkpoint to continue from.
 
     Raises:
-        UserError: the block ran out of memory.
+        UserError: the block ran out of memory, or a file could not be read or written.
     """
     try:
         yield
+    except (UserError, OSError) as error:
+        if isinstance(error, UserError) and not isinstance(error.__cause__, OSError):
+            raise
+        raise UserError(f"{error}{_kept(config, 'set that right, then continue with --resume')}") from error
     except Exception as error:
         if not _is_lack_of_memory(error):
             raise
-        raise UserError(_smaller(config)) from error
+        raise UserError(f"out of memory in training; try {_smaller(config)}{_kept(config)}") from error
 
 
 def _is_lack_of_memory(error: Exception) -> bool:
     said = f"{type(error).__name__}: {error}"
-    return not isinstance(error, UserError) and any(sign in said for sign in _OUT_OF_MEMORY)
+    return any(sign in said for sign in _OUT_OF_MEMORY)
+
+
+def _kept(config: Config, advice: str = "") -> str:
+    """Say that there is a checkpoint, and what to do with it; nothing where there is none."""
+    if not RunFolder.of(config).last_state.is_file():
+        return ""
+    return f"; the last checkpoint is intact{advice and ': '}{advice}"
 
 
 def _smaller(config: Config) -> str:
@@ -130,4 +158,4 @@ def _smaller(config: Config) -> str:
     ways = [f"[train] batch_size = {size // 2} (it is {size})"] if size > 1 else []
     ways += ['[train] precision = "bfloat16"'] if precision == "float32" else []
     ways += ["a smaller image_width and image_height, or fewer base_filters"] if not ways else []
-    return f"out of memory in training; try {' or '.join(ways)}; the last checkpoint is intact"
+    return " or ".join(ways)

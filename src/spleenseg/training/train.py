@@ -109,7 +109,8 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     from spleenseg.training.record import RunRecord
     from spleenseg.training.trainer import Trainer
 
-    learner = build(config)
+    with explained(config):
+        learner = build(config)
     if (line := remark(learner.devices, config.train.batch_size)) is not None:
         reporter.say(line)
     if config.model.show_summary:
@@ -120,15 +121,15 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     watched = observers(config, run, learner, splits["valid"], record.update)
     with _feed(config, splits, reporter) as feed, watched as on_epoch:
         trainer = Trainer(config, run, learner, feed, on_epoch, reporter)
-        if resume:
-            trainer.resume()
-        else:
+        if not resume:
             _make_room(run, reporter)
-        _keep_config(config, run)
-        record.update(trainer.state)
         with explained(config):
+            if resume:
+                trainer.resume()
+            _keep_config(config, run)
+            record.update(trainer.state)
             state = trainer.fit()
-    record.finish()
+            record.finish()
     best = next((row for row in state.history if row["epoch"] == state.best_epoch), {})
     return TrainResult(run, state.epoch, state.best_epoch, dict(best))
 

@@ -61,8 +61,9 @@ class Trainer:
         self.state = TrainState(learning_rate=config.model.learning_rate)
 
     def resume(self) -> None:
-        """Continue from `models/last`."""
+        """Continue from `models/last`; the files of the last epoch it knows are written where they are missing."""
         self.state = load_checkpoint(self.run.last_state, self.learner.variables())
+        write_history(self.run, self.state.history, self.config.train.metrics)
         self.reporter.say(f"continuing at epoch {self.state.epoch + 1}, step {self.state.step + 1}")
 
     def fit(self) -> TrainState:
