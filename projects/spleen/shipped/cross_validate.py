@@ -2,18 +2,21 @@
 
     python cross_validate.py MSD_SLICES AMOS_CASE WORK [--fold N ...] [--set SECTION.KEY=VALUE ...]
 
-Every fold trains `train.config` beside this file on a dataset of `make_dataset.py --hold-out FOLD` and is evaluated on
-the patients it left out. A fold that is finished in WORK is not trained again, so a stopped run goes on. WORK gets
-`figures.json`: the Dice of every slice with a spleen, their mean, its interval over patients, and the least.
+Once, `pretrain.config` beside this file trains on synthetic patients alone (`make_dataset.py --only-synthetic`). From
+there every fold trains `train.config` on a dataset of `make_dataset.py --hold-out FOLD` and is evaluated on the
+patients it left out. What is finished in WORK is not trained again, so a stopped run goes on. WORK gets `figures.json`:
+the Dice of every slice with a spleen, their mean, its interval over patients, and the least.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,21 +28,42 @@ HERE = Path(__file__).parent
 FOLDS = 5
 
 
-def evaluated(msd: Path, amos: Path, work: Path, fold: int, settings: list[str]) -> Path:
-    """Train and evaluate one fold, unless that has been done; return the table of its slices."""
-    run = work / f"fold{fold}"
-    table = run / "slices.csv"
-    if table.exists():
+@dataclass(frozen=True)
+class Work:
+    """Where the data are, where everything goes, and what is set over the config of the folds."""
+
+    msd: Path
+    amos: Path
+    root: Path
+    settings: list[str]
+
+    def pretrained(self) -> Path:
+        """Train on synthetic patients, unless that has been done; return the run folder."""
+        run = self.root / "pretrained"
+        if not _finished(run):
+            self._begin(run, "pretrain.config", "--only-synthetic")
+            _spleenseg("train", str(run / "pretrain.config"), "--quiet")
+        return run
+
+    def evaluated(self, fold: int) -> Path:
+        """Train and evaluate one fold, unless that has been done; return the table of its slices."""
+        run = self.root / f"fold{fold}"
+        table = run / "slices.csv"
+        if table.exists():
+            return table
+        start = f"model.init_from={self.pretrained()}"
+        self._begin(run, "train.config", "--hold-out", str(fold))
+        overrides = [word for setting in (start, *self.settings) for word in ("--set", setting)]
+        _spleenseg("train", str(run / "train.config"), "--quiet", *overrides)
+        _spleenseg("evaluate", str(run / "train.config"), "--section", "test", "--quiet", *overrides)
         return table
-    shutil.rmtree(run, ignore_errors=True)
-    run.mkdir(parents=True)
-    shutil.copy(HERE / "train.config", run)
-    making = [str(HERE / "make_dataset.py"), str(msd), str(amos), str(run / "dataset")]
-    _python(*making, "--hold-out", str(fold), "--synthetic", str(work / "synthetic"))
-    overrides = [word for setting in settings for word in ("--set", setting)]
-    _spleenseg("train", str(run / "train.config"), "--quiet", *overrides)
-    _spleenseg("evaluate", str(run / "train.config"), "--section", "test", "--quiet", *overrides)
-    return table
+
+    def _begin(self, run: Path, config: str, *options: str) -> None:
+        shutil.rmtree(run, ignore_errors=True)
+        run.mkdir(parents=True)
+        shutil.copy(HERE / config, run)
+        making = [str(HERE / "make_dataset.py"), str(self.msd), str(self.amos), str(run / "dataset")]
+        _python(*making, *options, "--synthetic", str(self.root / "synthetic"))
 
 
 def figures(tables: list[Path]) -> dict[str, object]:
@@ -56,6 +80,11 @@ def figures(tables: list[Path]) -> dict[str, object]:
         "empty_slices": len(rows) - len(shown),
         "dice": {f"{row['case']}/{row['slice']}": round(value, 4) for row, value in zip(shown, dice, strict=True)},
     }
+
+
+def _finished(run: Path) -> bool:
+    manifest = run / "run.json"
+    return manifest.is_file() and json.loads(manifest.read_bytes())["finished"] is not None
 
 
 def _spleenseg(*words: str) -> None:
@@ -75,9 +104,10 @@ def main() -> None:
     parser.add_argument("--fold", type=int, nargs="+", default=list(range(FOLDS)), help="these alone")
     parser.add_argument("--set", action="append", default=[], dest="settings", help="over the config")
     given = parser.parse_args()
+    work = Work(given.msd.absolute(), given.amos.absolute(), given.work.absolute(), given.settings)
     tables = []
     for fold in given.fold:
-        tables.append(evaluated(given.msd, given.amos, given.work.absolute(), fold, given.settings))
+        tables.append(work.evaluated(fold))
         found = figures(tables)
         write_json(given.work / "figures.json", {"folds": given.fold[: len(tables)], **found})
 
