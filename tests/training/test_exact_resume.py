@@ -73,3 +73,13 @@ def test_it_does_so_whenever_it_is_killed(project: Project) -> None:
         disturb(config, (signal.SIGKILL, signal.SIGTERM)[attempt % 2], moments.uniform(0, 5))
         run(config, "--resume")
         assert products(config) == whole
+
+
+@pytest.mark.full
+def test_a_stop_while_the_program_loads_ends_it_in_good_order(project: Project) -> None:
+    config = project()
+    run(config)
+    for tenths in range(5, 90, 7):  # imports, the network, its first step
+        status = disturb(config, signal.SIGTERM, tenths / 10, "--resume", "--set", "train.epochs=4")
+        assert status in (0, 130, -signal.SIGTERM), f"stopped after {tenths / 10} s: {status}"
+    run(config, "--resume")

@@ -39,3 +39,18 @@ def stop_between_steps() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stop_afterwards() -> Iterator[None]:
+    """Honour SIGINT and SIGTERM when the block is over: raised amid it they would pass through native code.
+
+    TensorFlow's aborts the process where a call back into Python raises while it loads or builds.
+
+    Raises:
+        KeyboardInterrupt: a signal came; at once if it came twice.
+    """
+    with stop_between_steps() as request:
+        yield
+    if request.requested:
+        raise KeyboardInterrupt

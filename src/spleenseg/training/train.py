@@ -23,10 +23,12 @@ from spleenseg.models.run_folder import RunFolder
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.training.earlier import set_earlier_run_aside
 from spleenseg.training.feed import training_target, validation_batches
+from spleenseg.training.interruption import stop_afterwards
 from spleenseg.training.loggers import check_loggers
 from spleenseg.training.preflight import check
 
 if TYPE_CHECKING:
+    from spleenseg.training.network import Learner
     from spleenseg.training.trainer import Feed
 
 
@@ -100,17 +102,15 @@ def train(
 
 
 def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bool, reporter: Reporter) -> TrainResult:
-    load_backend()
+    with stop_afterwards():
+        learner = _built(config)
     from spleenseg.training.devices import remark
     from spleenseg.training.failure import explained
     from spleenseg.training.initial import recorded_initial, set_initial
-    from spleenseg.training.network import build
     from spleenseg.training.observers import observers
     from spleenseg.training.record import RunRecord
     from spleenseg.training.trainer import Trainer
 
-    with explained(config):
-        learner = build(config)
     if (line := remark(learner.devices, config.train.batch_size)) is not None:
         reporter.say(line)
     if config.model.show_summary:
@@ -132,6 +132,15 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
             record.finish()
     best = next((row for row in state.history if row["epoch"] == state.best_epoch), {})
     return TrainResult(run, state.epoch, state.best_epoch, dict(best))
+
+
+def _built(config: Config) -> Learner:
+    load_backend()
+    from spleenseg.training.failure import explained
+    from spleenseg.training.network import build
+
+    with explained(config):
+        return build(config)
 
 
 @contextmanager
