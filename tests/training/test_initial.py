@@ -10,10 +10,12 @@ import pytest
 
 from spleenseg.config import load_config
 from spleenseg.errors import UserError
+from spleenseg.files import sha256
 from spleenseg.models.run_folder import load_trained
 from spleenseg.progress import Silent
 from spleenseg.training.initial import set_initial
 from spleenseg.training.network import build
+from spleenseg.training.repeat import repeat
 from spleenseg.training.train import train
 
 from .conftest import Project
@@ -52,6 +54,7 @@ def test_a_run_starts_from_another_ones_weights(trained: Path) -> None:
         np.testing.assert_array_equal(ours, theirs)
     assert record is not None
     assert (record.source, record.layers, record.fresh) == ("../earlier", 8, ())
+    assert record.sha256 == sha256(next((trained.parent.parent / "earlier" / "models").glob("best_model.*")))
     assert remarks.said == [
         f"8 of 8 layers (100.0% of the numbers) start with trained weights, from {config.model.init_from}"
     ]
@@ -78,12 +81,23 @@ def test_what_a_training_started_from_is_recorded_and_survives_resuming(trained:
     start = ["model.init_from=../earlier", "train.steps_per_epoch=1"]
     remarks = Remarks()
     train(trained, overrides=[*start, "train.epochs=1"], reporter=remarks)
-    recorded = {"source": "../earlier", "layers": 8, "fresh": []}
-    assert json.loads((trained.parent / "run.json").read_text())["initial"] == recorded
+    recorded = json.loads((trained.parent / "run.json").read_text())["initial"]
+    assert (recorded["source"], recorded["layers"], recorded["fresh"]) == ("../earlier", 8, [])
     (trained.parent.parent / "earlier").rename(trained.parent.parent / "gone")
     train(trained, overrides=[*start, "train.epochs=2"], resume=True)
     assert json.loads((trained.parent / "run.json").read_text())["initial"] == recorded
     assert load_trained(trained.parent).manifest.finished is not None
+
+
+def test_it_is_repeated_from_the_same_weights_only(trained: Path, tmp_path: Path) -> None:
+    train(trained, overrides=["model.init_from=../earlier", *SHORT])
+    manifest = tmp_path / "earlier" / "run.json"
+    other = json.loads(manifest.read_text())
+    other["weights"]["sha256"] = "0" * 64
+    manifest.write_text(json.dumps(other))
+    with pytest.raises(UserError, match="the weights it starts from are not those of"):
+        repeat(trained.parent, tmp_path / "again", overrides=["model.init_from=" + str(tmp_path / "earlier")])
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_run_of_which_nothing_fits_is_refused(trained: Path) -> None:

@@ -78,11 +78,13 @@ class InitialRecord(_Record):
         source: the file of an encoder's weights, or the folder of another run.
         layers: how many layers took its weights.
         fresh: the layers that did not, by name: the source has none of that name and shape.
+        sha256: of the weights' file; None: an earlier version did not keep it.
     """
 
     source: str
     layers: int
     fresh: tuple[str, ...]
+    sha256: str | None = None
 
 
 class BestRecord(_Record):

@@ -9,6 +9,7 @@ from typing import Any
 
 from spleenseg.config import Config
 from spleenseg.errors import UserError
+from spleenseg.files import sha256
 from spleenseg.models.encoders import encoder_file, encoder_of
 from spleenseg.models.pretrained import load_encoder
 from spleenseg.models.run_folder import RunFolder, RunManifest, load_trained
@@ -46,7 +47,21 @@ def set_initial(network: Any, config: Config, reporter: Reporter) -> InitialReco
     else:
         return None
     reporter.say(f"{_told(network, taken, fresh)}, from {source}")
-    return InitialRecord(source=_portable(source, config.folder), layers=len(taken), fresh=tuple(fresh))
+    portable, digest = _portable(source, config.folder), initial_sha256(config)
+    return InitialRecord(source=portable, layers=len(taken), fresh=tuple(fresh), sha256=digest)
+
+
+def initial_sha256(config: Config) -> str | None:
+    """Return the SHA-256 of the file of weights that a training would start from; None where chance makes them.
+
+    Raises:
+        UserError: there is no such run or file.
+    """
+    section, encoder = config.model, encoder_of(config.model)
+    if section.init_from:
+        weights = RunManifest.read(RunFolder.at(section.init_from).manifest).weights
+        return weights.sha256 if weights else None
+    return sha256(encoder_file(section, encoder)) if section.pretrained and encoder else None
 
 
 def recorded_initial(run: RunFolder) -> InitialRecord | None:

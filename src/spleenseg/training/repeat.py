@@ -16,6 +16,7 @@ from spleenseg.models.run_config import portable
 from spleenseg.models.run_folder import MANIFEST_NAME, DataRecord, RunManifest
 from spleenseg.models.run_manifest import version_changes
 from spleenseg.progress import SILENT, Reporter
+from spleenseg.training.initial import initial_sha256
 from spleenseg.training.precision import resolve_precision
 from spleenseg.training.preflight import check
 from spleenseg.training.train import TrainResult, train
@@ -55,6 +56,7 @@ def repeat(
     config = parse_config(text, folder / then.config_file)
     check(config)
     _require_same_data(then, config, path)
+    _require_same_start(then, config, path)
     for line in _differences(then, source):
         reporter.warn(line)
     write_text(config.path, text)
@@ -91,6 +93,14 @@ def _require_same_data(then: RunManifest, config: Config, path: Path) -> None:
             )
         if section.expectation != then.expectation:
             raise UserError(f"[{_SECTIONS[split]}] is shown otherwise than in {path}: {section.expectation!r}")
+
+
+def _require_same_start(then: RunManifest, config: Config, path: Path) -> None:
+    if then.initial is not None and then.initial.sha256 not in (None, initial_sha256(config)):
+        raise UserError(
+            f"the weights it starts from are not those of {path} ({then.initial.source}); name the run that holds them "
+            "with --set model.init_from=RUN"
+        )
 
 
 def _first_difference(record: DataRecord, now: dict[str, str]) -> str | None:
