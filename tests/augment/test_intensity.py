@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -24,11 +26,13 @@ CHANGING: list[Intensity] = [
     Gamma(0.8),
     Noise(6.0, 1),
     Noise(6.0, 1, shared=False),
+    Noise(6.0, 1, grain=2.5),
+    Noise(6.0, 1, shared=False, grain=2.5),
     Blur(0.8),
     LowResolution(0.5),
     Shading(0.02, 535.0, 1),
 ]
-KEEPING_ENDS = CHANGING[2:7] + CHANGING[9:]
+KEEPING_ENDS = [one for one in CHANGING if not isinstance(one, Sharpen | Brighten | Blur | LowResolution)]
 NEUTRAL: list[Intensity] = [
     Sharpen(0.0),
     Brighten(1.0, 0.0),
@@ -175,6 +179,19 @@ def test_noise_is_gaussian_of_the_strength_it_says() -> None:
     assert abs(np.corrcoef(noise[:-1], noise[1:])[0, 1]) < 0.02
     share_beyond_two = (np.abs(noise) > 20).mean()
     assert share_beyond_two == pytest.approx(0.0455, abs=0.006)
+
+
+@pytest.mark.parametrize("grain", [1.7, 3.0, 8.0])
+def test_coarse_noise_has_the_same_strength_and_is_alike_within_its_grain(grain: float) -> None:
+    image = np.full((256, 256, 3), 128, np.float32)
+    noise = Noise(10.0, 3, grain=grain)(image) - image
+    assert noise.std() == pytest.approx(10, rel=0.02)
+    near, far = (np.corrcoef(noise[:-step].ravel(), noise[step:].ravel())[0, 1] for step in (1, 3 * math.ceil(grain)))
+    assert near > 0.4
+    assert abs(far) < 0.1
+    np.testing.assert_array_equal(noise[..., 0], noise[..., 2])
+    own = Noise(10.0, 3, shared=False, grain=grain)(image) - image
+    assert abs(np.corrcoef(own[..., 0].ravel(), own[..., 2].ravel())[0, 1]) < 0.1
 
 
 def test_noise_is_one_for_a_grey_image_in_colour_and_many_for_neighbouring_slices() -> None:

@@ -103,7 +103,8 @@ def _readings(config: Config, windows: tuple[Window, ...]) -> Iterator[Step[Inte
 
     def noise(rng: np.random.Generator) -> Intensity:
         sigma, seed = between(rng, keys.noise_hu), draw_seed(rng)
-        return in_each(windows, lambda window: Noise(sigma * window.per_hu, seed, shared=one_slice))
+        grain = factor_between(rng, keys.noise_grain) if keys.noise_grain != (1, 1) else 1.0
+        return in_each(windows, lambda window: Noise(sigma * window.per_hu, seed, one_slice, grain))
 
     yield Step("bias field", keys.bias_probability, shading)
     yield Step("HU shift and scale", keys.hu_probability, reading)

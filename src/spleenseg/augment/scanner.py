@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import cv2
@@ -34,18 +34,33 @@ class Noise:
         sigma: standard deviation in grey values.
         seed: of the noise.
         shared: all channels get the same, as in a grey image shown in colour; else each its own.
+        grain: pixels from one independent value to the next, at least 1: more than 1 in a scan of wide voxels that was
+            enlarged, whose noise is as coarse as its voxels.
     """
 
     sigma: float
     seed: int
     shared: bool = True
+    grain: float = 1.0
 
     def __call__(self, image: Image) -> Image:
         """Return the noisy image."""
         height, width, channels = image.shape
         if self.shared:
-            return plus(image, _for_every_channel(self._noise((height, width)), channels))
-        return plus(image, self._noise((height, width * channels)))
+            return plus(image, _for_every_channel(self._grained((height, width)), channels))
+        if self.grain == 1.0:
+            return plus(image, self._noise((height, width * channels)))
+        each = [replace(self, seed=self.seed + k)._grained((height, width)).copy() for k in range(channels)]
+        return plus(image, np.stack(each, axis=-1).reshape(height, -1))
+
+    def _grained(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Draw noise of `grain`: fewer values, brought to the size by cubic interpolation, to the same deviation."""
+        if self.grain == 1.0:
+            return self._noise(shape)
+        coarse = self._noise((math.ceil(shape[0] / self.grain), math.ceil(shape[1] / self.grain)))
+        fine = cv2.resize(coarse, shape[::-1], dst=SCRATCH.get("grain", shape), interpolation=cv2.INTER_CUBIC)
+        fine *= np.float32(self.sigma / max(float(fine.std()), 1e-6))
+        return np.asarray(fine)
 
     def _noise(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Sum two draws from a table of a Gaussian's quantiles: 65,536 values up to four sigmas."""

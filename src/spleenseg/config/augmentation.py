@@ -148,6 +148,9 @@ class IntensityConfig(Section):
     noise_hu: Annotated[Range, kinds.span(kinds.number(0, 200), "(0, 20)")] = key(
         (0, 20), "Range of the noise's standard deviation in HU."
     )
+    noise_grain: Annotated[Range, kinds.span(kinds.number(1, 16), "(1, 3)")] = key(
+        (1, 1), "Range of the noise's grain in pixels: more than 1 is the noise of wide voxels, enlarged."
+    )
     window_probability: Share = _chance(0.2, "moving both ends of the window")
     window_hu: Annotated[Range, kinds.span(kinds.number(-200, 200), "(-20, 20)")] = key(
         (-20, 20), "Range by which each end moves, in HU."
