@@ -12,58 +12,24 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from recipe import Recipe, overrides, spleenseg
 
 from spleenseg.files import write_json
 from spleenseg.metrics.confidence import mean_interval
 
-HERE = Path(__file__).parent
 FOLDS = 5
 
 
-@dataclass(frozen=True)
-class Work:
-    """Where the data are, where everything goes, and what is set over the config of the folds."""
-
-    msd: Path
-    amos: Path
-    root: Path
-    settings: list[str]
-
-    def pretrained(self) -> Path:
-        """Train on synthetic patients, unless that has been done; return the run folder."""
-        run = self.root / "pretrained"
-        if not _finished(run):
-            self._begin(run, "pretrain.config", "--only-synthetic")
-            _spleenseg("train", str(run / "pretrain.config"), "--quiet")
-        return run
-
-    def evaluated(self, fold: int) -> Path:
-        """Train and evaluate one fold, unless that has been done; return the table of its slices."""
-        run = self.root / f"fold{fold}"
-        table = run / "slices.csv"
-        if table.exists():
-            return table
-        start = f"model.init_from={self.pretrained()}"
-        self._begin(run, "train.config", "--hold-out", str(fold))
-        overrides = [word for setting in (start, *self.settings) for word in ("--set", setting)]
-        _spleenseg("train", str(run / "train.config"), "--quiet", *overrides)
-        _spleenseg("evaluate", str(run / "train.config"), "--section", "test", "--quiet", *overrides)
-        return table
-
-    def _begin(self, run: Path, config: str, *options: str) -> None:
-        shutil.rmtree(run, ignore_errors=True)
-        run.mkdir(parents=True)
-        shutil.copy(HERE / config, run)
-        making = [str(HERE / "make_dataset.py"), str(self.msd), str(self.amos), str(run / "dataset")]
-        _python(*making, *options, "--synthetic", str(self.root / "synthetic"))
+def evaluated(recipe: Recipe, fold: int) -> Path:
+    """Train and evaluate one fold, unless that has been done; return the table of its slices."""
+    run = recipe.fold(fold)
+    table = run / "slices.csv"
+    if not table.exists():
+        spleenseg("evaluate", str(run / "train.config"), "--section", "test", "--quiet", *overrides(recipe.settings))
+    return table
 
 
 def figures(tables: list[Path]) -> dict[str, object]:
@@ -82,19 +48,6 @@ def figures(tables: list[Path]) -> dict[str, object]:
     }
 
 
-def _finished(run: Path) -> bool:
-    manifest = run / "run.json"
-    return manifest.is_file() and json.loads(manifest.read_bytes())["finished"] is not None
-
-
-def _spleenseg(*words: str) -> None:
-    _python("-c", "from spleenseg.cli.app import main; main()", *words)
-
-
-def _python(*words: str) -> None:
-    subprocess.run([sys.executable, *words], check=True)
-
-
 def main() -> None:
     """Train, evaluate and pool the folds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -104,10 +57,10 @@ def main() -> None:
     parser.add_argument("--fold", type=int, nargs="+", default=list(range(FOLDS)), help="these alone")
     parser.add_argument("--set", action="append", default=[], dest="settings", help="over the config")
     given = parser.parse_args()
-    work = Work(given.msd.absolute(), given.amos.absolute(), given.work.absolute(), given.settings)
+    recipe = Recipe(given.msd.absolute(), given.amos.absolute(), given.work.absolute(), given.settings)
     tables = []
     for fold in given.fold:
-        tables.append(work.evaluated(fold))
+        tables.append(evaluated(recipe, fold))
         found = figures(tables)
         write_json(given.work / "figures.json", {"folds": given.fold[: len(tables)], **found})
 
