@@ -14,7 +14,7 @@ from pathlib import Path
 from recipe import Recipe, spleenseg
 
 LICENCE = "CC BY-SA 4.0; attribution: Medical Segmentation Decathlon (spleen task), AMOS22"
-EXPORT = ["--weights", "float16", "--threshold", "0.5", "--components", "largest", "--fill-holes", "--min-ml", "1"]
+EXPORT = ["--weights", "float16", "--threshold", "0.5", "--components", "largest", "--fill-holes", "--min-ml", "10"]
 
 
 def main() -> None:
