@@ -10,7 +10,8 @@ from spleenseg.errors import UserError, did_you_mean
 NAMES = ("spleen",)
 DEFAULT = "spleen"
 FOLDER = Path(str(files("spleenseg"))) / "weights"
-"""Holds NAME.onnx, NAME.LICENSE.txt, and what made it: NAME.config and NAME.run.json."""
+"""Holds NAME.onnx, NAME.LICENSE.txt, and what made it: NAME.config and NAME.run.json, and those of earlier parts of its
+training as NAME.PART.config and NAME.PART.run.json."""
 
 
 def builtin_model(name: str = DEFAULT) -> Path:
