@@ -94,13 +94,13 @@ def the_line(said: str) -> str:
     return line
 
 
-def goes_on_from_its_checkpoint(config: Path) -> None:
+def goes_on_from_its_checkpoint(config: Path, *settings: str) -> None:
     with np.load(config.parent / "models" / "last" / "state.npz") as saved:
         state = json.loads(str(saved["state"]))
         assert all(np.isfinite(saved[name]).all() for name in saved.files if name != "state")
     assert not list(config.parent.rglob(".writing-*"))
     epochs = state["epoch"] + 1
-    assert train(config, overrides=[f"train.epochs={epochs}"], resume=True).epochs == epochs
+    assert train(config, overrides=[*settings, f"train.epochs={epochs}"], resume=True).epochs == epochs
     assert len(json.loads((config.parent / "history.json").read_text())["epoch"]) == epochs
 
 
@@ -125,7 +125,7 @@ def test_it_does_so_wherever_the_space_ends(project: Project, disk: Path, left: 
         pytest.fail(f"still running on a full disk: {filled}")
     ends_in_one_line(process, "No space left on device")
     (disk / "filler").unlink()
-    goes_on_from_its_checkpoint(config)
+    goes_on_from_its_checkpoint(config, *settings)
 
 
 def fill_until_it_ends(process: subprocess.Popen[str], disk: Path) -> str | None:
