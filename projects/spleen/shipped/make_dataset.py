@@ -18,8 +18,6 @@ further datasets.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from recipe import spleenseg
 
 from spleenseg.datasets.folds import make_folds
 from spleenseg.datasets.manifest import MANIFEST_NAME, read_manifest
@@ -137,14 +136,10 @@ def _prepared(folder: Path, cohort: list[str]) -> Path:
     if (folder / "slices" / MANIFEST_NAME).exists():
         return folder / "slices"
     window = [str(end) for end in WINDOW]
-    _spleenseg("phantom", str(folder / "scans"), "--size", "256", *cohort, "--quiet")
+    spleenseg("phantom", str(folder / "scans"), "--size", "256", *cohort, "--quiet")
     shown = ["--window", *window, "--display", "reference", "--into", "train", "--quiet"]
-    _spleenseg("prepare", str(folder / "scans"), str(folder / "slices"), *shown)
+    spleenseg("prepare", str(folder / "scans"), str(folder / "slices"), *shown)
     return folder / "slices"
-
-
-def _spleenseg(*words: str) -> None:
-    subprocess.run([sys.executable, "-c", "from spleenseg.cli.app import main; main()", *words], check=True)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,9 +17,14 @@ from spleenseg.inference.refinement import Refinement
 Labels = NDArray[np.uint8]
 
 
-def asked(refinement: Refinement, found: Choice | None, train: SliceSet, names: Mapping[str, int]) -> Choice:
-    """Return what is asked for over what was `found` on valid; where organs lie follows from the training slices."""
-    recorded = found.options if found else Postprocess(places=training_places(train, names))
+def asked(
+    refinement: Refinement, found: Choice | None, train: Callable[[], SliceSet], names: Mapping[str, int]
+) -> Choice:
+    """Return what is asked for over what was `found` on valid; else where organs lie follows from the training slices.
+
+    These, `train`, are read only then.
+    """
+    recorded = found.options if found else Postprocess(places=training_places(train(), names))
     return Choice(options=refinement.postprocess(recorded))
 
 

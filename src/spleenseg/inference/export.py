@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,7 +160,8 @@ def _described(
     card = ModelCard.of(trained.config, trained.manifest, version("spleenseg"), threshold, licence)
     choice = fitted.postprocess if fitted else None
     if refinement != MODELS_OWN:
-        choice = asked(refinement, choice, SliceSet.from_config(trained.config, "train", reporter), card.labels)
+        train = partial(SliceSet.from_config, trained.config, "train", reporter)
+        choice = asked(refinement, choice, train, card.labels)
     if choice is not None:
         reporter.say(choice.summary())
     return card.model_copy(update={"postprocess": choice, "quality": fitted.quality if fitted else {}})
