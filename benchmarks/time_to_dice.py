@@ -3,8 +3,8 @@
     python benchmarks/time_to_dice.py [--quick] [--json FILE] [--minutes M] [--folder DIR] [--nnunet]
 
 24 synthetic patients of 512 x 512 (--quick: 256 x 256, 40 slices each), divided by patient; both configs train by our
-trainer, one after the other in one run, and are judged on every held-out patient as the network stands at that moment
-(valid and test: nothing is chosen by either). The clock is the training's own, with everything the trainer does
+trainer, one after the other in one run, each at its own picture size, and are judged on every held-out patient at the
+slices' own size, as the network stands at that moment (valid and test: nothing is chosen by either). The clock is the training's own, with everything the trainer does
 (compiling, validating, saving); judging is not on it. The reference's config trains for M minutes (45, --quick: 10) and
 is judged four times; ours for a tenth of that on a schedule of that length, and then afresh for all of it. The number
 of steps that fit is found by timing a few steps beforehand. With --nnunet, nnU-Net v2's 2-D trainer has the same M
@@ -41,6 +41,7 @@ from common import PEERS_PYTHON, ROOT, arguments, machine, report, versions
 from spleenseg.config import Config, load_config
 from spleenseg.datasets.prepare import prepare
 from spleenseg.datasets.slices import SliceSet
+from spleenseg.inference.predictor import at_size
 from spleenseg.metrics.paired import compare_paired
 from spleenseg.phantom import write_cohort
 from spleenseg.progress import SILENT
@@ -141,12 +142,13 @@ def cohort(root: Path, side: int, slices: int | None) -> None:
 
 
 def configured(root: Path, name: str, side: int, steps: int, epochs: int) -> Config:
-    """Return a project's config for this dataset, in a folder of its own."""
+    """Return a project's config for this dataset, in a folder of its own; its pictures no larger than the slices."""
     folder = Path(tempfile.mkdtemp(prefix=f"{name}_", dir=root))
     path = folder / "train_eval_infer.config"
     path.write_text(CONFIGS[name].read_text())
     settings = [*COMMON, f"train.steps_per_epoch={steps}", f"train.epochs={epochs}"]
-    settings += [f"model.image_width={side}", f"model.image_height={side}"]
+    own = load_config(path).model
+    settings += [f"model.image_width={min(side, own.image_width)}", f"model.image_height={min(side, own.image_height)}"]
     for section, split in (("train", "train"), ("eval", "valid"), ("test", "test")):
         settings.append(f"{section}.image_datapath={root / 'dataset' / split / 'images'}")
         settings.append(f"{section}.mask_datapath={root / 'dataset' / split / 'masks'}")
@@ -208,16 +210,17 @@ def step_seconds(config: Config) -> float:
 
 
 def judge(learner: Any, splits: dict[str, SliceSet]) -> dict[str, float]:
-    """Return the Dice of every held-out patient, over all voxels of the case."""
+    """Return the Dice of every held-out patient, over all voxels of the case at the slices' own size."""
     counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(2))
     with learner.average.in_use():
         for name in ("eval", "test"):
             for first in range(0, len(splits[name]), 8):
                 part = range(first, min(first + 8, len(splits[name])))
                 images = np.stack([splits[name].image(index) for index in part]).astype(np.float32)
-                found = np.asarray(learner.network.predict_on_batch(images))[..., 0] >= 0.5
-                for index, mask in zip(part, found, strict=True):
-                    truth = splits[name].labels(index) > 0
+                found = np.asarray(learner.network.predict_on_batch(images), np.float32)
+                for index, probability in zip(part, found, strict=True):
+                    truth = splits[name].native_labels(index) > 0
+                    mask = at_size(probability, truth.shape)[..., 0] >= 0.5
                     counts[splits[name].files[index].patient] += (2 * (mask & truth).sum(), mask.sum() + truth.sum())
     return {patient: float(both / total) if total else 1.0 for patient, (both, total) in counts.items()}
 
