@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spleenseg.datasets.folders import assign_patients, list_images, list_pairs, parse_name, slice_name
+from spleenseg.datasets.folders import (
+    SliceFile,
+    assign_patients,
+    list_images,
+    list_pairs,
+    parse_name,
+    places_by_case,
+    slice_name,
+)
 from spleenseg.errors import UserError
 
 
@@ -89,6 +97,12 @@ def test_a_missing_empty_or_file_folder_is_one_clear_line(tmp_path: Path) -> Non
     for name, word in (("nowhere", "does not exist"), ("empty", "holds no image"), ("file", "is a file")):
         with pytest.raises(UserError, match=f"{name}.* {word}"):
             list_images(tmp_path / name)
+
+
+def test_the_slices_of_a_case_are_found_from_the_lowest_up_whatever_the_order() -> None:
+    named = [("b", 1), ("a", 2), ("b", 0), ("a", 10), ("plain", None)]
+    files = [SliceFile(f"{case}{z}.png", Path(f"{case}{z}.png"), None, case, case, z) for case, z in named]
+    assert places_by_case(files) == {"b": [2, 0], "a": [1, 3], "plain": [4]}
 
 
 def test_a_manifest_may_know_the_patient_better_than_the_name(save_pairs) -> None:

@@ -192,6 +192,14 @@ def test_resuming_another_network_is_refused(project: Project) -> None:
         train(config, overrides=["model.base_filters=8"], resume=True)
 
 
+def test_resuming_with_another_kind_of_weights_file_is_refused(project: Project) -> None:
+    config = project()
+    train(config, overrides=["train.epochs=1"])
+    other = not load_config(config).train.save_weights_only
+    with pytest.raises(UserError, match=rf"save_weights_only = {other} .*; set it to {not other}"):
+        train(config, overrides=["train.epochs=2", f"train.save_weights_only={other}"], resume=True)
+
+
 def test_a_damaged_checkpoint_is_refused_in_one_line(project: Project) -> None:
     config = project()
     train(config, overrides=["train.epochs=1"])

@@ -104,6 +104,14 @@ def assign_patients(files: Iterable[SliceFile], patients: Mapping[str, str]) -> 
     return tuple(replace(file, patient=patients.get(file.case, file.patient)) for file in files)
 
 
+def places_by_case(files: Sequence[SliceFile]) -> dict[str, list[int]]:
+    """Return the places of each case's slices in `files`, from the lowest slice up."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, file in enumerate(files):
+        places[file.case].append(place)
+    return {case: sorted(own, key=lambda place: files[place].index or 0) for case, own in places.items()}
+
+
 def split_folders(dataset: Path) -> dict[str, Path]:
     """Return the folders of a dataset that hold images, by split: train, valid, test first; ``{}`` for none.
 

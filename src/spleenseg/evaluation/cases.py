@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
@@ -10,7 +9,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from spleenseg.datasets.folders import SliceFile
+from spleenseg.datasets.folders import SliceFile, places_by_case
 from spleenseg.datasets.manifest import CaseRecord, Manifest
 from spleenseg.errors import UserError
 from spleenseg.evaluation.passes import Labels, Packed, Pass
@@ -147,14 +146,6 @@ def stack(slices: Sequence[Packed]) -> Labels:
     for plane, packed in zip(volume, slices, strict=True):
         plane[: packed.shape[0], : packed.shape[1]] = packed.unpacked()
     return volume
-
-
-def places_by_case(files: Sequence[SliceFile]) -> dict[str, list[int]]:
-    """Return the places of each case's slices in `files`, from the lowest slice up."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, file in enumerate(files):
-        places[file.case].append(place)
-    return {case: sorted(own, key=lambda place: files[place].index or 0) for case, own in places.items()}
 
 
 def _record_of_whole(

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from spleenseg.datasets.folders import SliceFile
+from spleenseg.datasets.folders import SliceFile, places_by_case
 from spleenseg.datasets.manifest import Manifest
 from spleenseg.datasets.slices import SliceSet
-from spleenseg.evaluation.cases import places_by_case, stack
+from spleenseg.evaluation.cases import stack
 from spleenseg.evaluation.passes import Packed, Pass
 from spleenseg.inference.postprocess_choice import CaseMasks, Choice, choose_postprocess
 

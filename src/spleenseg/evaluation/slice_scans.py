@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from spleenseg.datasets.folders import SliceFile
+from spleenseg.datasets.folders import SliceFile, places_by_case
 from spleenseg.datasets.manifest import Manifest
 from spleenseg.datasets.slices import SliceSet, native_picture
-from spleenseg.evaluation.cases import places_by_case, stack
+from spleenseg.evaluation.cases import stack
 from spleenseg.inference.labels import label_names
 
 if TYPE_CHECKING:

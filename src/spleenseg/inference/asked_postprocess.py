@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spleenseg.datasets.folders import places_by_case
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.inference.postprocess import Place, Postprocess
 from spleenseg.inference.postprocess_choice import CaseMasks, Choice, places_of
@@ -35,10 +35,7 @@ def training_places(slices: SliceSet, names: Mapping[str, int]) -> dict[str, Pla
         slices: of any order; those of a case are taken together.
         names: label name -> value.
     """
-    by_case: dict[str, list[int]] = defaultdict(list)
-    for index, file in enumerate(slices.files):
-        by_case[file.case].append(index)
-    return places_of(list(_cases(slices, by_case.values())), names)
+    return places_of(list(_cases(slices, places_by_case(slices.files).values())), names)
 
 
 def _cases(slices: SliceSet, groups: Iterable[Sequence[int]]) -> Iterator[CaseMasks]:

@@ -1,8 +1,9 @@
-"""What becomes of an earlier run in the same folder: it is moved aside by renaming, never deleted."""
+"""What becomes of an earlier run in the same folder: it goes on, or is moved aside by renaming; never deleted."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from spleenseg.errors import UserError
@@ -29,6 +30,22 @@ def set_earlier_run_aside(run: RunFolder) -> Path | None:
         except OSError as error:
             raise UserError(f"cannot move {path} aside: {error.strerror or error}") from error
     return aside
+
+
+def require_resumable(run: RunFolder) -> None:
+    """Refuse to go on with a run that is not there, or keeps its best weights in another kind of file.
+
+    Raises:
+        UserError: so it is.
+    """
+    if not run.last_state.is_file():
+        raise UserError(f"nothing to resume in {run.models_dir}; train without --resume first")
+    other = replace(run, weights_only=not run.weights_only).best_weights
+    if other.is_file() and not run.best_weights.is_file():
+        raise UserError(
+            f"cannot resume: the best weights so far are in {other}, but [train] save_weights_only = "
+            f"{run.weights_only} would keep them in {run.best_weights.name}; set it to {not run.weights_only}"
+        )
 
 
 def _of_watching(run: RunFolder) -> list[Path]:

@@ -15,13 +15,12 @@ from spleenseg.augment.policies import build_policy
 from spleenseg.augment.stream import BatchStream
 from spleenseg.config import Config, load_config
 from spleenseg.datasets.slices import SliceSet
-from spleenseg.errors import UserError
 from spleenseg.files import atomic
 from spleenseg.models.backend import load_backend
 from spleenseg.models.encoders import check_initial
 from spleenseg.models.run_folder import RunFolder
 from spleenseg.progress import SILENT, Reporter
-from spleenseg.training.earlier import set_earlier_run_aside
+from spleenseg.training.earlier import require_resumable, set_earlier_run_aside
 from spleenseg.training.feed import training_target, validation_batches
 from spleenseg.training.interruption import stop_afterwards
 from spleenseg.training.loggers import check_loggers
@@ -90,9 +89,9 @@ def train(
     for line in quick_check(config):
         reporter.warn(line)
     run = RunFolder.of(config)
-    if resume and not run.last_state.is_file():
-        raise UserError(f"nothing to resume in {run.models_dir}; train without --resume first")
-    if not resume:
+    if resume:
+        require_resumable(run)
+    else:
         check_initial(config)
     splits = {
         "train": SliceSet.from_config(config, "train", reporter),
