@@ -4,12 +4,12 @@
 
 24 synthetic patients of 512 x 512 (--quick: 256 x 256, 40 slices each), divided by patient; both configs train by our
 trainer, one after the other in one run, each at its own picture size, and are judged on every held-out patient at the
-slices' own size, as the network stands at that moment (valid and test: nothing is chosen by either). The clock is the training's own, with everything the trainer does
-(compiling, validating, saving); judging is not on it. The reference's config trains for M minutes (45, --quick: 10) and
-is judged four times; ours for a tenth of that on a schedule of that length, and then afresh for all of it. The number
-of steps that fit is found by timing a few steps beforehand. With --nnunet, nnU-Net v2's 2-D trainer has the same M
-minutes afterwards, if `make setup-bench` has installed it (time_to_dice_nnunet.py says how; --nnunet-batch overrides
-its plan's batch).
+slices' own size, as the network stands at that moment (valid and test: nothing is chosen by either). The clock is the
+training's own, with everything the trainer does (compiling, validating, saving); judging is not on it. The reference's
+config trains for M minutes (45, --quick: 10) and is judged four times; ours for a tenth of that on a schedule of that
+length, and then afresh for all of it. The number of steps that fit is found by timing a few steps beforehand. With
+--nnunet, nnU-Net v2's 2-D trainer has the same M minutes afterwards, if `make setup-bench` has installed it
+(time_to_dice_nnunet.py says how; --nnunet-batch overrides its plan's batch).
 
 reference_dice             mean case Dice of the reference's config at the end of its time
 seconds_to_reference_dice  when ours first reached that in its tenth; null if it did not,
@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from statistics import fmean, median
@@ -141,8 +142,17 @@ def cohort(root: Path, side: int, slices: int | None) -> None:
     prepare(root / "cohort", root / "dataset", seed=SEED)
 
 
-def configured(root: Path, name: str, side: int, steps: int, epochs: int) -> Config:
-    """Return a project's config for this dataset, in a folder of its own; its pictures no larger than the slices."""
+def configured(root: Path, name: str, side: int, steps: int, epochs: int, changes: Sequence[str] = ()) -> Config:
+    """Return a project's config for this dataset, in a folder of its own; its pictures no larger than the slices.
+
+    Args:
+        root: where the dataset lies, and the folder comes.
+        name: of the config, a key of `CONFIGS`.
+        side: of the slices.
+        steps: of an epoch.
+        epochs: of the training.
+        changes: settings "section.key=value" over the config.
+    """
     folder = Path(tempfile.mkdtemp(prefix=f"{name}_", dir=root))
     path = folder / "train_eval_infer.config"
     path.write_text(CONFIGS[name].read_text())
@@ -152,7 +162,7 @@ def configured(root: Path, name: str, side: int, steps: int, epochs: int) -> Con
     for section, split in (("train", "train"), ("eval", "valid"), ("test", "test")):
         settings.append(f"{section}.image_datapath={root / 'dataset' / split / 'images'}")
         settings.append(f"{section}.mask_datapath={root / 'dataset' / split / 'masks'}")
-    return load_config(path, settings)
+    return load_config(path, [*settings, *changes])
 
 
 class _TimeIsUpError(Exception):

@@ -1,7 +1,7 @@
 """Make the slices that the shipped spleen model is trained on: real patients, often; synthetic ones, for the rest.
 
     python make_dataset.py MSD_SLICES AMOS_CASE DATASET [--hold-out FOLD ...] [--synthetic FOLDER]
-        [--only-synthetic]
+        [--only-synthetic | --only-real]
 
 MSD_SLICES holds `images/` and `masks/` of the Medical Segmentation Decathlon's spleen task as 8-bit slices (HU
 clipped to 0..255, `{slice}_{patient}.jpg`), AMOS_CASE holds `ct.nii.gz` and `labels.nii.gz` (1 = spleen). DATASET
@@ -11,8 +11,8 @@ about half real slices; some of the slices of two synthetic cohorts, one of them
 Without `--hold-out` all patients train. With it the patients of those folds are left out of `train/` and make `test/`:
 the cross-validation of the model card. Either way `valid/` repeats patients that train too, so that it can choose an
 epoch without a look at those held out, and its figures say nothing. `--only-synthetic` leaves all of them out: the
-dataset of the training that comes first (`pretrain.config`). `--synthetic` keeps the synthetic cohorts for
-further datasets.
+dataset of the training that comes first (`pretrain.config`). `--only-real` makes a plain dataset of the patients,
+every slice once, as `recommended.config` is tried on. `--synthetic` keeps the synthetic cohorts for further datasets.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def patients_of(real: list[Slice], folds: Sequence[int]) -> set[str]:
     return {patient for fold in folds for patient in known[fold].valid}
 
 
-def write_real(real: list[Slice], dataset: Path, folds: Sequence[int]) -> None:
-    """Write the slices of patients to `train/`, `valid/` and, of those in `folds`, to `test/`."""
+def write_real(real: list[Slice], dataset: Path, folds: Sequence[int], copies: int) -> None:
+    """Write the slices of patients to `train/`, so many times, `valid/` and, of those in `folds`, to `test/`."""
     held_out = patients_of(real, folds)
     watched = patients_of(real, [next(fold for fold in _after(folds) if fold not in folds)])
     for part in real:
@@ -96,7 +96,7 @@ def write_real(real: list[Slice], dataset: Path, folds: Sequence[int]) -> None:
             continue
         if part.patient in watched:
             _save(dataset / "valid", f"{part.number}_{part.patient}.png", part)
-        for copy in range(COPIES):
+        for copy in range(copies):
             _save(dataset / "train", f"{copy * 100_000 + part.number}_{part.patient}.png", part)
 
 
@@ -152,12 +152,16 @@ def main() -> None:
         "--hold-out", type=int, nargs="+", default=[], metavar="FOLD", help="leave their patients out (0..4)"
     )
     parser.add_argument("--synthetic", type=Path, metavar="FOLDER", help="keep the synthetic cohorts there")
-    parser.add_argument("--only-synthetic", action="store_true", help="no real patients: what comes before them")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--only-synthetic", action="store_true", help="no real patients: what comes before them")
+    only.add_argument("--only-real", action="store_true", help="no synthetic patients, and every slice once")
     given = parser.parse_args()
     given.dataset.mkdir(parents=True)
     if not given.only_synthetic:
-        write_real([*decathlon(given.msd), *amos(given.amos)], given.dataset, given.hold_out)
-    write_synthetic(given.dataset, given.synthetic or given.dataset / "synthetic", given.only_synthetic)
+        real = [*decathlon(given.msd), *amos(given.amos)]
+        write_real(real, given.dataset, given.hold_out, 1 if given.only_real else COPIES)
+    if not given.only_real:
+        write_synthetic(given.dataset, given.synthetic or given.dataset / "synthetic", given.only_synthetic)
 
 
 if __name__ == "__main__":
