@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-CONFIG = """\
+EVERY, STEPS, EPOCHS = 5, 30, 3
+CONFIG = f"""\
 [model]
 model = "TensorflowUNet"
 image_width = 32
@@ -23,9 +24,9 @@ num_classes = 1
 base_filters = 4
 num_layers = 2
 [train]
-epochs = 3
-steps_per_epoch = 30
-checkpoint_every = 5
+epochs = {EPOCHS}
+steps_per_epoch = {STEPS}
+checkpoint_every = {EVERY}
 save_weights_only = True
 image_datapath = "train/images"
 mask_datapath = "train/masks"
@@ -47,28 +48,48 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "c.config"
 
 
-def spleenseg(*arguments: str) -> list[str]:
-    code = "import sys; from spleenseg.cli.app import run; sys.exit(run(sys.argv[1:]))"
-    return [sys.executable, "-c", code, *arguments]
+COUNTED = f"""\
+import os, sys
+from spleenseg.cli.app import run
+from spleenseg.training.trainer import Trainer
+
+log, count = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), Trainer._count_step
+
+def counted(self):
+    count(self)
+    os.write(log, f"{{self.state.epoch * {STEPS} + self.state.step}}\\n".encode())
+
+Trainer._count_step = counted
+sys.exit(run(sys.argv[1:]))
+"""
 
 
-def kill_after_first_checkpoint(config: Path, pause: float) -> None:
+def train(config: Path, *more: str) -> list[str]:
+    """The program, which also writes each step it has done to steps.log."""
+    return [sys.executable, "-c", COUNTED, str(config.parent / "steps.log"), "train", str(config), *more]
+
+
+def kill_after_first_checkpoint(config: Path, pause: float) -> int:
+    """Return how many steps it had done."""
     state = config.parent / "models" / "last" / "state.npz"
     state.unlink(missing_ok=True)
-    process = subprocess.Popen(spleenseg("train", str(config), "--quiet"))
+    process = subprocess.Popen(train(config, "--quiet"))
     while not state.exists() and process.poll() is None:
         time.sleep(0.01)
     time.sleep(pause)
     process.kill()
     process.wait()
+    steps = (config.parent / "steps.log").read_text().split()
+    return int(steps[-1]) if steps else 0
 
 
-def require_whole_and_resumable(config: Path) -> None:
+def require_whole_and_resumable(config: Path, reached: int) -> None:
     root = config.parent
     before = json.loads(str(np.load(root / "models" / "last" / "state.npz")["state"]))
-    done = before["epoch"] * 30 + before["step"]
-    assert done % 5 == 0
-    finished = subprocess.run(spleenseg("train", str(config), "--resume"), capture_output=True, text=True, check=True)
+    done = before["epoch"] * STEPS + before["step"]
+    assert done % EVERY == 0
+    assert done <= reached <= done + EVERY
+    finished = subprocess.run(train(config, "--resume"), capture_output=True, text=True, check=True)
     assert f"continuing at epoch {before['epoch'] + 1}, step {before['step'] + 1}" in finished.stdout
     history = json.loads((root / "history.json").read_text())
     assert history["epoch"] == [0, 1, 2]
@@ -76,13 +97,13 @@ def require_whole_and_resumable(config: Path) -> None:
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(config: Path) -> None:
-    kill_after_first_checkpoint(config, pause=0.05)
-    require_whole_and_resumable(config)
+    require_whole_and_resumable(config, kill_after_first_checkpoint(config, pause=0.05))
 
 
 @pytest.mark.full
 def test_it_does_so_whenever_it_is_killed(config: Path) -> None:
-    moments = random.Random(137)
+    moments, killed_at = random.Random(137), []
     for _ in range(20):
-        kill_after_first_checkpoint(config, pause=moments.uniform(0, 1.5))
-        require_whole_and_resumable(config)
+        killed_at.append(kill_after_first_checkpoint(config, pause=moments.uniform(0, 1.5)))
+        require_whole_and_resumable(config, killed_at[-1])
+    assert sum(0 < step < EPOCHS * STEPS for step in killed_at) > 3

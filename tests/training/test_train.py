@@ -19,6 +19,8 @@ from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
 from spleenseg.models.run_folder import load_trained
 from spleenseg.progress import Silent
+from spleenseg.training.network import Learner
+from spleenseg.training.repeat import repeat
 from spleenseg.training.train import train
 
 from .conftest import Project
@@ -198,6 +200,54 @@ def test_resuming_with_another_kind_of_weights_file_is_refused(project: Project)
     other = not load_config(config).train.save_weights_only
     with pytest.raises(UserError, match=rf"save_weights_only = {other} .*; set it to {not other}"):
         train(config, overrides=["train.epochs=2", f"train.save_weights_only={other}"], resume=True)
+
+
+def test_what_has_changed_since_is_said_on_resuming_kept_and_said_by_a_repetition(project: Project) -> None:
+    config, remarks = project(train="a"), Remarks()
+    train(config, overrides=["train.epochs=1"])
+    Image.fromarray(np.zeros((32, 32), np.uint8)).save(config.parent / "data" / "train" / "images" / "10002_a.png")
+    changed = ["train.epochs=2", "train.seed=138"]
+    train(config, overrides=changed, resume=True, reporter=remarks)
+    lines = ["data of train: case a has other content", "[train] seed is 138 now, it was 137"]
+    assert [line for line in remarks.warned if line.startswith("resumed")] == [
+        f"resumed with a change: {line}" for line in lines
+    ]
+    assert json.loads((config.parent / "run.json").read_text())["resumed_with"] == lines
+    again = Remarks()
+    repeat(config.parent, reporter=again)
+    assert any(all(line in warning for line in lines) for warning in again.warned)
+
+
+def test_training_on_as_it_began_is_no_change(project: Project) -> None:
+    config, remarks = project(), Remarks()
+    train(config, overrides=["train.epochs=1"])
+    train(config, overrides=["train.epochs=2"], resume=True, reporter=remarks)
+    assert not [line for line in remarks.warned if line.startswith("resumed")]
+    assert json.loads((config.parent / "run.json").read_text())["resumed_with"] == []
+
+
+def test_a_stop_amid_validation_waits_for_none_of_the_rest_and_resumes_to_the_same_bits(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, settings = project(), ["train.epochs=2", "train.ema=0.9", "eval.batch_size=1"]
+    train(config, overrides=settings)
+    weights, losses = last_weights(config), (config.parent / "eval" / "train_losses.csv").read_bytes()
+    seen: list[int] = []
+    test_on = Learner.test_on
+
+    def interrupted(self: Learner, images: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        seen.append(len(images))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return test_on(self, images, targets)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "test_on", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, overrides=settings)
+    assert len(seen) == 1
+    train(config, overrides=settings, resume=True)
+    assert all(np.array_equal(a, b) for a, b in zip(weights, last_weights(config), strict=True))
+    assert (config.parent / "eval" / "train_losses.csv").read_bytes() == losses
 
 
 def test_a_damaged_checkpoint_is_refused_in_one_line(project: Project) -> None:

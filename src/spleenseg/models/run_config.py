@@ -42,8 +42,10 @@ def portable(config: Config) -> Values:
 
 
 def _plain(value: object, folder: Path) -> object:
+    if isinstance(value, tuple):
+        return [_plain(part, folder) for part in value]
     if not isinstance(value, Path):
-        return list(value) if isinstance(value, tuple) else value
+        return value
     try:
         return Path(os.path.relpath(value, folder)).as_posix()
     except ValueError:  # another drive

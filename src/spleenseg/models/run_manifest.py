@@ -123,6 +123,7 @@ class RunManifest(_Record):
         best: the best epoch so far.
         weights: the file its weights are in.
         machine: what it ran on; None in older runs.
+        resumed_with: what had changed each time it was resumed, a line each; empty: it went on as it began.
     """
 
     format: int = FORMAT
@@ -145,6 +146,7 @@ class RunManifest(_Record):
     best: BestRecord | None = None
     weights: WeightsRecord | None = None
     machine: MachineRecord | None = None
+    resumed_with: tuple[str, ...] = ()
 
     @classmethod
     def start(

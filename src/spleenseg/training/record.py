@@ -15,6 +15,8 @@ from spleenseg.datasets.slices import SliceSet
 from spleenseg.models.machine import MachineRecord
 from spleenseg.models.run_folder import DataRecord, RunFolder, RunManifest
 from spleenseg.models.run_manifest import InitialRecord
+from spleenseg.progress import Reporter
+from spleenseg.training.differences import changes_since
 from spleenseg.training.precision import resolve_precision
 from spleenseg.training.state import TrainState
 
@@ -62,6 +64,17 @@ class RunRecord:
             "machine": MachineRecord.here(resolve_precision(config.train.precision), config.train.deterministic),
         }
         return cls(run, manifest.model_copy(update=more))
+
+    def goes_on(self, reporter: Reporter) -> None:
+        """Say and record in what this training differs from the one it goes on with, as run.json there tells."""
+        if not self.run.manifest.is_file():
+            return
+        before = RunManifest.read(self.run.manifest)
+        changes = tuple(changes_since(before, self.manifest))
+        for line in changes:
+            reporter.warn(f"resumed with a change: {line}")
+        known = tuple(line for line in before.resumed_with if line not in changes)
+        self.manifest = self.manifest.model_copy(update={"resumed_with": known + changes})
 
     def update(self, state: TrainState) -> None:
         """Write run.json with the best epoch so far, if there is one."""

@@ -13,9 +13,10 @@ from spleenseg.errors import UserError
 from spleenseg.files import require_free_folder, write_text
 from spleenseg.models.backend import load_backend
 from spleenseg.models.run_config import portable
-from spleenseg.models.run_folder import MANIFEST_NAME, DataRecord, RunManifest
+from spleenseg.models.run_folder import MANIFEST_NAME, RunManifest
 from spleenseg.models.run_manifest import version_changes
 from spleenseg.progress import SILENT, Reporter
+from spleenseg.training.differences import first_difference, setting_changes
 from spleenseg.training.initial import initial_sha256
 from spleenseg.training.precision import resolve_precision
 from spleenseg.training.preflight import check
@@ -85,7 +86,7 @@ def _products_inside(config: Config) -> dict[tuple[str, str], object]:
 def _require_same_data(then: RunManifest, config: Config, path: Path) -> None:
     for split, record in then.data.items():
         section = read_section(config, _SECTIONS[split])
-        different = _first_difference(record, case_hashes(section.files))
+        different = first_difference(record, case_hashes(section.files))
         if different:
             raise UserError(
                 f"[{_SECTIONS[split]}] is not the data of {path}: {different}; bring it back, or name the folder where "
@@ -103,25 +104,11 @@ def _require_same_start(then: RunManifest, config: Config, path: Path) -> None:
         )
 
 
-def _first_difference(record: DataRecord, now: dict[str, str]) -> str | None:
-    for case in sorted({*record.cases, *now}):
-        if case not in now:
-            return f"case {case} is missing"
-        if case not in record.cases:
-            return f"case {case} is new"
-        if now[case] != record.cases[case]:
-            return f"case {case} has other content"
-    return None
-
-
 def _differences(then: RunManifest, source: Config) -> Iterator[str]:
     """Yield one line for each setting, version and part of the machine that is not as it was."""
-    now = portable(source)
-    for section, values in then.config.items():
-        for key, value in values.items():
-            found = now.get(section, {}).get(key)
-            if found != value:
-                yield f"[{section}] {key} is {found!r} now, it was {value!r}"
+    if then.resumed_with:
+        yield f"that training was stopped and went on otherwise ({'; '.join(then.resumed_with)}); this one will not"
+    yield from setting_changes(then.config, portable(source))
     yield from version_changes(then)
     if then.machine is not None:
         load_backend()

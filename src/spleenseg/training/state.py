@@ -20,6 +20,7 @@ class TrainState:
         best_epoch: the epoch that reached it, None before.
         stale_epochs: epochs since then, for early stopping.
         stale_since_reduction: epochs without improvement since the rate was last reduced.
+        trained: the training figures of the epoch running, once all its steps are done and only validation is left.
         history: one row of figures per finished epoch.
     """
 
@@ -30,6 +31,7 @@ class TrainState:
     best_epoch: int | None = None
     stale_epochs: int = 0
     stale_since_reduction: int = 0
+    trained: dict[str, float] | None = None
     history: list[dict[str, float]] = field(default_factory=list)
 
     def finish_epoch(self, figures: dict[str, float], best_by: str = "val_loss") -> bool:
@@ -46,7 +48,7 @@ class TrainState:
             self.best_score, self.best_epoch = score, self.epoch
         self.stale_epochs = 0 if improved else self.stale_epochs + 1
         self.stale_since_reduction = 0 if improved else self.stale_since_reduction + 1
-        self.epoch, self.step = self.epoch + 1, 0
+        self.epoch, self.step, self.trained = self.epoch + 1, 0, None
         return improved
 
     def reduce_rate_on_plateau(self, patience: int, factor: float) -> bool:

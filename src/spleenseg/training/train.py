@@ -116,6 +116,8 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
         learner.network.summary(print_fn=reporter.say, line_length=100)
     initial = recorded_initial(run) if resume else set_initial(learner.network, config, reporter)
     record = RunRecord.start(config, run, splits, learner.network, initial)
+    if resume:
+        record.goes_on(reporter)
     _warn_of_overlap(record.manifest.patient_overlap, reporter)
     watched = observers(config, run, learner, splits["valid"], record.update)
     with _feed(config, splits, reporter) as feed, watched as on_epoch:

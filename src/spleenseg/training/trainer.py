@@ -89,8 +89,9 @@ class Trainer:
         started = time.perf_counter()
         if self.state.step == 0:
             self.learner.begin_epoch()
-        logs = self._train_steps(task, request)
-        figures = {**logs, **self._validate(), "learning_rate": self._rate()}
+        if self.state.trained is None:
+            self.state.trained = self._train_steps(task, request)
+        figures = {**self.state.trained, **self._validate(request), "learning_rate": self._rate()}
         figures["seconds"] = round(time.perf_counter() - started, 3)
         improved = self.state.finish_epoch(figures, self.config.train.best_by)
         if improved:
@@ -119,12 +120,17 @@ class Trainer:
                     self._save_last()
         return self.learner.figures()
 
-    def _validate(self) -> dict[str, float]:
+    def _validate(self, request: StopRequest) -> dict[str, float]:
         self.learner.begin_epoch()
         logs: dict[str, float] = {}
         with self.learner.average.in_use():
             for batch in self.feed.validation():
+                if request.requested:
+                    break
                 logs = self.learner.test_on(batch.images, batch.targets)
+        if request.requested:  # what is saved validates first when it goes on
+            self._save_last()
+            raise KeyboardInterrupt
         return {f"val_{name}": value for name, value in logs.items()}
 
     def _require_finite(self, loss: float, batch: Batch) -> None:
