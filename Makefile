@@ -2,8 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+TESTS_OF_EXTRAS := $(addprefix tests/,inference/test_openvino_engine.py inference/test_export_int8.py \
+	inference/test_export_half.py inference/test_millimetres.py training/test_watching.py)
 
-.PHONY: demo test test-full lint setup setup-bench lock
+.PHONY: demo test test-full test-extras lint setup setup-bench setup-extras lock
 
 setup: $(READY)
 
@@ -21,6 +23,14 @@ setup-bench: .venv-bench/.ready  # the peers that benchmarks compare with, apart
 	.venv-bench/bin/python -m pip install --quiet -r benchmarks/requirements.txt
 	touch $@
 
+setup-extras: .venv-extras/.ready  # our environment and the optional packages: OpenVINO, TensorBoard, MLflow
+
+.venv-extras/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv-extras
+	.venv-extras/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	.venv-extras/bin/python -m pip install --quiet --no-build-isolation -e '.[openvino,tensorboard,mlflow]'
+	touch $@
+
 demo: setup
 	$(BIN)/spleenseg demo --out demo
 
@@ -33,8 +43,11 @@ lint: setup
 test: lint
 	$(BIN)/pytest -n 2
 
-test-full: lint
+test-full: lint test-extras
 	$(BIN)/pytest -n 2 --full
+
+test-extras: setup-extras  # what needs an optional package; a process for each file
+	for tests in $(TESTS_OF_EXTRAS); do .venv-extras/bin/pytest $$tests || exit 1; done
 
 lock: setup  # needs uv; `make lock` after a change of the dependencies
 	$(BIN)/python -m uv pip compile pyproject.toml --extra train --extra dev --universal --generate-hashes \

@@ -7,9 +7,10 @@ trainer, one after the other in one run, each at its own picture size, and are j
 slices' own size, as the network stands at that moment (valid and test: nothing is chosen by either). The clock is the
 training's own, with everything the trainer does (compiling, validating, saving); judging is not on it. The reference's
 config trains for M minutes (45, --quick: 10) and is judged four times; ours for a tenth of that on a schedule of that
-length, and then afresh for all of it. The number of steps that fit is found by timing a few steps beforehand. With
---nnunet, nnU-Net v2's 2-D trainer has the same M minutes afterwards, if `make setup-bench` has installed it
-(time_to_dice_nnunet.py says how; --nnunet-batch overrides its plan's batch).
+length, and then afresh for all of it. Of both only 8 slices are validated, and neither stops early or lowers its rate
+when it stalls, as the reference's config else might (`COMMON`). The number of steps that fit is found by timing a few
+steps beforehand. With --nnunet, nnU-Net v2's 2-D trainer has the same M minutes afterwards, if `make setup-bench` has
+installed it (time_to_dice_nnunet.py says how; --nnunet-batch overrides its plan's batch).
 
 reference_dice             mean case Dice of the reference's config at the end of its time
 seconds_to_reference_dice  when ours first reached that in its tenth; null if it did not,

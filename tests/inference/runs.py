@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from spleenseg.config import Config, load_config
 from spleenseg.datasets.manifest import Expectation
@@ -18,6 +20,12 @@ SPLEEN = Expectation(window_hu=(-160, 240), display="radiological", pixel_mm=Non
 STEEP = 200.0
 HERE = (1, 1)  # of a 3x3 kernel: the pixel itself
 LEFT_NEIGHBOUR = (1, 0)
+
+
+def need_openvino() -> None:
+    """Skip where it is not installed; nothing is imported, for its telemetry must be switched off before."""
+    if find_spec("openvino") is None:
+        pytest.skip("extra openvino is not installed: make test-extras", allow_module_level=True)
 
 
 def write_config(root: Path, extra: str = "", **model: object) -> Config:

@@ -14,7 +14,7 @@ from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.onnx_engine import ModelFile
 from spleenseg.inference.slices import predict_slices
 
-from .runs import blocks
+from .runs import blocks, need_openvino
 from .test_export import random_run
 from .test_export_int8 import run as run_with_valid  # noqa: F401 - a fixture
 
@@ -44,7 +44,7 @@ def rounded(path: Path, to: Path) -> Path:
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_weights_in_float16_compute_in_float32_with_rounded_weights(large: Path, tmp_path: Path, engine: str) -> None:
     if engine == "openvino":
-        pytest.importorskip("openvino")
+        need_openvino()
     hu = blocks((4, 40, 28), seed=3)
     models = (large / "model.float16.onnx", rounded(large / "model.onnx", tmp_path / "rounded.onnx"))
     found, wanted = (

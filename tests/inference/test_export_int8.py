@@ -9,6 +9,7 @@ from PIL import Image
 
 from spleenseg.errors import UserError
 from spleenseg.inference import export as exporting
+from spleenseg.inference import quantise
 from spleenseg.inference.export import INT8_LIMIT, export
 from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.onnx_engine import ModelFile
@@ -17,7 +18,7 @@ from spleenseg.models.build import build_model
 from spleenseg.progress import Silent
 from spleenseg.volumes import apply_window
 
-from .runs import blocks, save_run, set_brightness_weights, write_config
+from .runs import blocks, need_openvino, save_run, set_brightness_weights, write_config
 
 pytest.importorskip("keras")
 
@@ -74,7 +75,7 @@ def test_int8_says_what_it_costs_in_the_file_and_when_it_runs(run, small):
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_int8_finds_the_organ_with_both_engines(run, small, engine):
     if engine == "openvino":
-        pytest.importorskip("openvino")
+        need_openvino()
     hu = blocks((4, 32, 16), seed=7)
     found = predict_slices(hu, load_predictor(small, engine=engine, precision="int8")).labels
     exact = predict_slices(hu, load_predictor(run, engine="keras")).labels
@@ -88,6 +89,13 @@ def test_int8_that_changes_dice_is_refused_and_leaves_nothing(run, tmp_path, mon
     assert not list(tmp_path.iterdir())
 
 
+def test_an_int8_network_that_lost_the_organ_is_refused(run, tmp_path, monkeypatch):
+    images = quantise.calibration_images
+    monkeypatch.setattr(quantise, "calibration_images", lambda slices: [0.02 * image for image in images(slices)])
+    with pytest.raises(UserError, match=f"by more than {INT8_LIMIT}: not exported"):
+        export(run, tmp_path / "m.onnx", int8=True)
+
+
 def test_an_int8_model_is_run_neither_by_keras_nor_as_fast(run, small):
     with pytest.raises(UserError, match="leave --engine out"):
         load_predictor(run, engine="keras", precision="int8")
@@ -96,8 +104,10 @@ def test_an_int8_model_is_run_neither_by_keras_nor_as_fast(run, small):
 
 
 def test_what_fast_costs_is_recorded_where_it_can_be_measured(run, tmp_path):
-    pytest.importorskip("openvino_telemetry")
-    openvino = pytest.importorskip("spleenseg.inference.openvino_engine").import_without_telemetry()
+    need_openvino()
+    from spleenseg.inference.openvino_engine import import_without_telemetry
+
+    openvino = import_without_telemetry()
     card = export(run, tmp_path / "m.onnx").card
     if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         assert card.dice_on_valid_fast is not None
@@ -126,8 +136,8 @@ def test_the_threshold_is_the_one_fitted_on_valid_with_the_same_weights(run, tmp
         file.unlink()
 
 
-def test_openvino_and_litert_files_answer_like_the_network(run, tmp_path):
-    pytest.importorskip("openvino_telemetry")
+def test_an_openvino_file_answers_like_the_network(run, tmp_path):
+    need_openvino()
     from spleenseg.inference.openvino_engine import import_without_telemetry
 
     hu = blocks((2, 32, 16), seed=3)
@@ -141,6 +151,10 @@ def test_openvino_and_litert_files_answer_like_the_network(run, tmp_path):
     found = np.array(exact({"hu": np.ascontiguousarray(hu[:, None])})["probability"])
     np.testing.assert_allclose(found[:, 0], wanted, atol=5e-4)
 
+
+def test_a_litert_file_answers_like_the_network(run, tmp_path):
+    hu = blocks((2, 32, 16), seed=3)
+    wanted = predict_slices(hu, load_predictor(run, engine="keras"), keep_probability=True).probability
     lite = export(run, tmp_path / "m.tflite", format="litert").path
     assert json.loads(lite.with_suffix(".json").read_text())["labels"] == {"spleen": 1}
     from tensorflow.lite.python.interpreter import Interpreter
@@ -160,7 +174,7 @@ def test_formats_that_cannot_be_written_are_refused_in_one_line(run, tmp_path):
         export(run, format="onxx")
     with pytest.raises(UserError, match="--int8 is for"):
         export(run, format="litert", int8=True)
-    pytest.importorskip("openvino_telemetry")
+    need_openvino()
     (tmp_path / "m.bin").touch()
     with pytest.raises(UserError, match=r"m\.bin exists"):
         export(run, tmp_path / "m.xml", format="openvino")

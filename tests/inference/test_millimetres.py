@@ -26,7 +26,7 @@ from spleenseg.models.run_folder import load_trained
 from spleenseg.progress import SILENT
 from spleenseg.volumes import read_labels
 
-from .runs import SPLEEN, brightness_run, write_scan
+from .runs import SPLEEN, brightness_run, need_openvino, write_scan
 from .test_export import random_run, smooth
 
 keras = pytest.importorskip("keras")
@@ -54,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_the_file_gives_what_keras_gives_whatever_the_pixels_of_the_scan(run, size, pixel, engine):
     if engine == "openvino":
-        pytest.importorskip("openvino")
+        need_openvino()
     hu = smooth((5, *size))
     found = [
         predict_slices(hu, load_predictor(run, engine=name), pixel_size=pixel, keep_probability=True)

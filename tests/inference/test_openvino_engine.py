@@ -16,11 +16,11 @@ from spleenseg.inference.openvino_engine import import_without_telemetry
 from spleenseg.inference.slices import predict_slices
 from spleenseg.volumes import read_volume
 
-from .runs import SPLEEN
+from .runs import SPLEEN, need_openvino
 from .test_export import random_run, smooth
 
-pytest.importorskip("openvino_telemetry")
 pytest.importorskip("keras")
+need_openvino()
 
 
 @pytest.fixture(scope="module", params=["radiological", "reference"])
