@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from spleenseg.errors import UserError
-from spleenseg.inference.memory import bytes_of, plan
+from spleenseg.inference.memory import NetworkMemory, bytes_of, plan
 from spleenseg.inference.segment import segment
 
 from .runs import blocks, brightness_run, write_scan
 
 LONG = (1000, 512, 512)
 PIXELS = 512 * 512
+FAST = NetworkMemory.of(PIXELS, weights=4 * 10**6, activations=12 * 10**6)
 
 
 @pytest.mark.parametrize(("text", "size"), [("2GB", 2 * 10**9), ("1.5 gb", 15 * 10**8), ("800MB", 8 * 10**8)])
@@ -29,17 +30,26 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 
 def test_a_long_scan_fits_the_usual_limit_and_batches_then_probabilities_give_way() -> None:
-    usual = plan(LONG, 2 * 10**9, 4, PIXELS, keep_probability=False)
+    usual = plan(LONG, 2 * 10**9, 4, FAST, keep_probability=False)
     assert (usual.batch_size, usual.on_disk) == (4, False)
-    assert plan(LONG, 17 * 10**8, 4, PIXELS, keep_probability=False).batch_size < 4
-    assert plan(LONG, 2 * 10**9, 4, PIXELS, keep_probability=True).on_disk
-    assert not plan(LONG, 4 * 10**9, 4, PIXELS, keep_probability=True).on_disk
+    assert plan(LONG, 17 * 10**8, 4, FAST, keep_probability=False).batch_size < 4
+    assert plan(LONG, 2 * 10**9, 4, FAST, keep_probability=True).on_disk
+    assert not plan(LONG, 4 * 10**9, 4, FAST, keep_probability=True).on_disk
 
 
 def test_a_scan_beyond_the_limit_is_refused_with_what_it_needs_and_that_is_enough() -> None:
     with pytest.raises(UserError, match=r"512x512x1000 voxels need 1\.7 GB, more than --max-memory allows \(1 GB\)"):
-        plan(LONG, 10**9, 4, PIXELS, keep_probability=True)
-    assert plan(LONG, 17 * 10**8, 4, PIXELS, keep_probability=True).batch_size == 1
+        plan(LONG, 10**9, 4, FAST, keep_probability=True)
+    assert plan(LONG, 17 * 10**8, 4, FAST, keep_probability=True).batch_size == 1
+
+
+def test_weights_and_all_members_of_an_ensemble_count() -> None:
+    alone = NetworkMemory.of(PIXELS, weights=10**8, activations=10**7)
+    assert alone + alone == NetworkMemory.of(PIXELS, weights=2 * 10**8, activations=2 * 10**7)
+    limit = 12 * 10**8
+    assert plan((100, 512, 512), limit, 4, alone, keep_probability=False).batch_size == 4
+    with pytest.raises(UserError, match="allow more"):
+        plan((100, 512, 512), limit, 4, alone + alone, keep_probability=False)
 
 
 def test_whatever_the_limit_the_files_are_the_same_and_no_temporary_one_is_left(tmp_path: Path) -> None:
@@ -51,7 +61,7 @@ def test_whatever_the_limit_the_files_are_the_same_and_no_temporary_one_is_left(
         files = (path for path in (tmp_path / limit).iterdir() if path.name != "run.log.csv")
         made[limit] = {path.name: path.read_bytes() for path in files}
     assert made["303.7MB"] == made["2GB"]
-    assert plan((40, 96, 96), bytes_of("303.7MB"), 4, 512, keep_probability=True).on_disk
+    assert plan((40, 96, 96), bytes_of("303.7MB"), 4, NetworkMemory.of(512), keep_probability=True).on_disk
     with pytest.raises(UserError, match="allow more"):
         segment([tmp_path / "a.nii.gz"], tmp_path / "none", run, max_memory="300MB")
 

@@ -11,6 +11,7 @@ from spleenseg.datasets.manifest import Expectation
 from spleenseg.datasets.millimetres import PixelSize
 from spleenseg.inference.engine import HU, Floats
 from spleenseg.inference.labels import labels_of
+from spleenseg.inference.memory import NetworkMemory
 from spleenseg.inference.predictor import Pixels, Predictor
 from spleenseg.inference.record import Record
 
@@ -27,7 +28,7 @@ class Combined:
         threshold: see `labels_of`.
         settings: fingerprint of all that decides a label.
         record: what is known of them together.
-        pixels: of a slice on the largest of their grids.
+        memory: what they take beside the scan, all together.
     """
 
     first: Predictor
@@ -35,7 +36,7 @@ class Combined:
     threshold: float
     settings: str
     record: Record
-    pixels: int
+    memory: NetworkMemory
 
     @property
     def expectation(self) -> Expectation:

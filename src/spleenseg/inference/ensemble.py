@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from itertools import pairwise
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def ensemble(members: Sequence[Predictor]) -> Combined:
         threshold=mean_threshold([member.threshold for member in members]) if _one_organ(members[0]) else HALF,
         settings="+".join(member.settings for member in members),
         record=_together([member.record for member in members]),
-        pixels=max(member.pixels for member in members),
+        memory=reduce(add, [member.memory for member in members]),
     )
 
 

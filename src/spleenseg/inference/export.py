@@ -108,6 +108,7 @@ def export(
     name = f"model{'.int8' if int8 else '.float16' if weights == 'float16' else ''}{SUFFIXES[format]}"
     path = free_path(Path(output) if output is not None else run / name, format)
     from spleenseg.inference.loading import load_run
+    from spleenseg.inference.onnx_memory import activation_bytes
 
     trained = load_run(run, HALF if threshold is None else threshold, reporter)
     fitted = _fitted(run, trained)
@@ -118,6 +119,7 @@ def export(
         return ExportSummary(path, card, write_litert(trained.model, path, card) / 1e6, None)
     with reporter.task("exporting", None):
         network, difference = _converted(trained.model, card)
+        card = card.model_copy(update={"activation_bytes": activation_bytes(network)})
     if int8:
         network, card = _in_int8(network, card, trained, reporter)
     else:

@@ -184,6 +184,8 @@ def _of_file(
         mirrored=card.mirrored,
         postprocess=card.postprocess.options if card.postprocess else NOTHING,
         quality=card.quality,
+        file_bytes=len(file.content),
+        activation_bytes=card.activation_bytes,
     )
     return Predictor(running, config, card.expectation, threshold, batch_size, settings, record)
 

@@ -14,10 +14,13 @@ from spleenseg.inference.engine import Floats
 
 DEFAULT_LIMIT = "2GB"
 _UNITS = {"MB": 10**6, "GB": 10**9}
-_PROGRAM = 300 * 10**6  # interpreter, libraries and the network's weights
+_PROGRAM = 300 * 10**6  # interpreter and libraries
+_WEIGHTS = 4  # times the file: its bytes, the engine's own, those in the order the processor wants
 _VOXEL = 5  # bytes: int16 HU, uint8 labels, and twice a byte while the scan is brought into order or measured
 _PROBABILITY = 4  # bytes a voxel
-_ACTIVATIONS = 48 * 4  # bytes a pixel: what a network holds of one slice at a time, as measured for our U-Nets
+_KEPT = 3  # times the activations: an engine keeps memory for its own orders of them and from its first step
+_SLICE = 16  # bytes a pixel of the scan: HU and probabilities on their way through the network
+_USUAL = 64 * _PROBABILITY  # bytes of activations a pixel, of networks that nobody measured
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,34 @@ class Plan:
 
     batch_size: int
     on_disk: bool
+
+
+@dataclass(frozen=True)
+class NetworkMemory:
+    """What a network takes, in bytes.
+
+    Attributes:
+        weights: the size of its file; 0 where it runs out of a run folder.
+        activations: those that exist at once while one slice goes through it, see `onnx_memory.activation_bytes`.
+    """
+
+    weights: int
+    activations: int
+
+    @classmethod
+    def of(cls, pixels: int, weights: int = 0, activations: int | None = None) -> NetworkMemory:
+        """Describe a network.
+
+        Args:
+            pixels: of a slice on its grid.
+            weights: see the attribute.
+            activations: see the attribute; None: nobody measured them.
+        """
+        return cls(weights, _USUAL * pixels if activations is None else activations)
+
+    def __add__(self, other: NetworkMemory) -> NetworkMemory:
+        """Return what both take together: each keeps its memory while the other computes."""
+        return NetworkMemory(self.weights + other.weights, self.activations + other.activations)
 
 
 def bytes_of(text: str) -> int:
@@ -47,7 +78,12 @@ def bytes_of(text: str) -> int:
 
 
 def plan(
-    shape: tuple[int, ...], limit: int, batch_size: int, pixels: int, keep_probability: bool, held: int = 0
+    shape: tuple[int, ...],
+    limit: int,
+    batch_size: int,
+    network: NetworkMemory,
+    keep_probability: bool,
+    held: int = 0,
 ) -> Plan:
     """Decide what fits beside a scan: first smaller batches give way, then the probabilities go to disk.
 
@@ -55,7 +91,7 @@ def plan(
         shape: of the scan, (z, y, x).
         limit: bytes the program may take.
         batch_size: slices at once where there is room.
-        pixels: of a slice on the network's grid.
+        network: what the network takes.
         keep_probability: whether probabilities are wanted.
         held: slices whose probabilities are held at once beside them, for smoothing.
 
@@ -63,8 +99,9 @@ def plan(
         UserError: the scan with one slice at a time takes more.
     """
     voxels = int(np.prod(shape, dtype=np.int64))
-    step = _ACTIVATIONS * max(pixels, shape[1] * shape[2])
-    free = limit - _PROGRAM - _VOXEL * voxels - step - _PROBABILITY * held * shape[1] * shape[2]
+    step = _KEPT * network.activations + _SLICE * shape[1] * shape[2]
+    always = _PROGRAM + _WEIGHTS * network.weights + _VOXEL * voxels + _PROBABILITY * held * shape[1] * shape[2]
+    free = limit - always - step
     if free < 0:
         size = "x".join(map(str, shape[::-1]))
         raise UserError(

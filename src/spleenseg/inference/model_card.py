@@ -43,6 +43,7 @@ class ModelCard(BaseModel):
         mirrored: whether slices were shown mirrored left-right in training as well.
         postprocess: what was chosen on valid for its masks; None: it was not measured.
         quality: by label, how the Dice of its masks follows from what is known without truth.
+        activation_bytes: most bytes of activations that one slice has at once in float32; None: not measured.
         weights_sha256: of the weights it was made from.
         training_data_sha256: of the slices it was trained on; None: nobody recorded it.
         trained_by: version of the program that trained.
@@ -75,6 +76,7 @@ class ModelCard(BaseModel):
     mirrored: bool = False
     postprocess: Choice | None = None
     quality: dict[str, QualityCalibration] = {}
+    activation_bytes: int | None = None
     weights_sha256: str
     training_data_sha256: str | None
     trained_by: str

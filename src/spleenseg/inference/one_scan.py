@@ -86,7 +86,7 @@ class OneScan:
             volume.array.shape,
             self.limit,
             self.predictor.batch_size,
-            self.predictor.pixels,
+            self.predictor.memory,
             self.probabilities,
             held=len(smoothing.weights) if smoothing else 0,
         )

@@ -21,6 +21,7 @@ from spleenseg.datasets.millimetres import PixelSize, Step, probabilities_on_sli
 from spleenseg.errors import UserError
 from spleenseg.inference.engine import HU, Engine, Floats, HuEngine
 from spleenseg.inference.labels import HALF, label_names, labels_of
+from spleenseg.inference.memory import NetworkMemory
 from spleenseg.inference.record import UNKNOWN, Record
 from spleenseg.inference.shown import shown
 
@@ -58,8 +59,8 @@ class SliceModel(Protocol):
         """Label name -> value in label maps."""
 
     @property
-    def pixels(self) -> int:
-        """Pixels of a slice on the network's grid."""
+    def memory(self) -> NetworkMemory:
+        """What it takes beside the scan."""
 
     def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """Predict slices, int16 HU [N, S, H, W] as `HuEngine.of_hu` takes them -> float32 [N, H, W, K]."""
@@ -94,9 +95,10 @@ class Predictor:
     record: Record = UNKNOWN
 
     @property
-    def pixels(self) -> int:
-        """Pixels of a slice on the network's grid."""
-        return self.config.model.image_height * self.config.model.image_width
+    def memory(self) -> NetworkMemory:
+        """What it takes beside the scan."""
+        pixels = self.config.model.image_height * self.config.model.image_width
+        return NetworkMemory.of(pixels, self.record.file_bytes, self.record.activation_bytes)
 
     @property
     def names(self) -> dict[str, int]:

@@ -22,6 +22,8 @@ class Record:
         mirrored: whether it was trained on slices mirrored left-right too.
         postprocess: what was chosen on its validation split.
         quality: by label, how the Dice of its masks follows from how they change with the threshold.
+        file_bytes: size of the exported file; 0 where it runs out of a run folder.
+        activation_bytes: see `ModelCard`.
     """
 
     name: str = "model"
@@ -29,6 +31,8 @@ class Record:
     mirrored: bool = False
     postprocess: Postprocess = NOTHING
     quality: Mapping[str, QualityCalibration] = field(default_factory=dict)
+    file_bytes: int = 0
+    activation_bytes: int | None = None
 
 
 UNKNOWN = Record()

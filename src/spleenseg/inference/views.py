@@ -37,7 +37,7 @@ def with_views(model: Predictor | Combined) -> Combined:
         threshold=model.threshold,
         settings=f"{model.settings} tta",
         record=replace(record, engine=words, quality={}),
-        pixels=model.pixels,
+        memory=model.memory,
     )
 
 
