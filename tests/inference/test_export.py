@@ -237,6 +237,13 @@ def test_engines_that_cannot_run_a_model_are_refused_in_one_line(run, tmp_path):
         load_predictor(run / "model.onnx", engine="keras")
 
 
+@pytest.mark.parametrize("name", ["m.xml", "m.tflite"])
+def test_a_model_exported_for_other_programs_is_refused_with_what_to_give(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=rf"{name} is for .*; give the \.onnx file or the run folder"):
+        load_predictor(tmp_path / name)
+
+
 def test_a_file_that_is_no_model_of_ours_is_refused_in_one_line(run, tmp_path):
     content = (run / "model.onnx").read_bytes()
     foreign = onnx.load(run / "model.onnx")

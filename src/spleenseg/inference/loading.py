@@ -33,6 +33,7 @@ INT8_NAME = "model.int8.onnx"
 ENGINES = ("keras", "onnx", "openvino")
 EXACT, FAST, INT8 = "exact", "fast", "int8"
 PRECISIONS = (EXACT, FAST, INT8)
+_FOR_OTHERS = {".xml": "programs of OpenVINO's own", ".bin": "programs of OpenVINO's own", ".tflite": "LiteRT"}
 _NEEDED_LATER = ("cc3d", "numpy.ma", "PIL.ImageDraw", "PIL.ImageFont")  # by every mask and its picture
 _CHANGED = {FAST: "precision fast computes in bfloat16", INT8: "precision int8 computes in whole numbers of 8 bits"}
 
@@ -119,6 +120,11 @@ def _exported(model: Path | Config, engine: str | None, precision: str, reporter
         if engine == "keras":
             raise UserError(f"{model} is an exported model; Keras runs the run folder it came from")
         return _of_precision(ModelFile.read(model), precision)
+    if isinstance(model, Path) and model.suffix in _FOR_OTHERS:
+        raise UserError(
+            f"{model} is for {_FOR_OTHERS[model.suffix]}; give the .onnx file or the run folder (--engine openvino "
+            "computes these with OpenVINO)"
+        )
     path = _root(model) / (INT8_NAME if precision == INT8 else EXPORTED_NAME)
     if engine == "keras" or (engine is None and not path.is_file()):
         return None
