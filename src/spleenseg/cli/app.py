@@ -14,6 +14,7 @@ from spleenseg.errors import ExitCode, UserError
 INTERNAL_ERROR = 70  # a bug of ours (EX_SOFTWARE), never the user's doing
 _QUIET_AND_QUICK = {
     "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's remarks about the processor
+    "OPENBLAS_NUM_THREADS": "1",  # NumPy's products here are small; on a busy machine its threads spin, for minutes
     "PYDANTIC_DISABLE_PLUGINS": "__all__",  # looking for plugins we never have takes 30 ms
 }
 
