@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +77,34 @@ def test_probabilities_on_disk_are_those_in_memory(tmp_path: Path) -> None:
     held, spilled = (predict_slices(hu, predictor, keep_probability=True, spill=place) for place in (None, tmp_path))
     assert isinstance(spilled.probability, np.memmap)
     np.testing.assert_array_equal(spilled.probability, held.probability)
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from spleenseg.cli.app import run
+
+status = run(sys.argv[1:])
+print(next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")))
+sys.exit(status)
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the most memory a process had is read from /proc")
+@pytest.mark.parametrize("limit", ["900MB", "2GB"])
+def test_the_program_stays_within_the_limit(tmp_path: Path, limit: str) -> None:
+    pytest.importorskip("tf2onnx")
+    from spleenseg.inference.export import export
+
+    from .test_export import random_run
+
+    run = random_run(tmp_path, image_width=512, image_height=512, image_channels=1, base_filters=16, num_layers=5)
+    export(run)
+    noise = np.random.default_rng(0).integers(-200, 200, (40, 512, 512), np.int16)
+    write_scan(tmp_path / "a.nii.gz", np.tile(noise, (6, 1, 1)))
+    words = ["segment", str(tmp_path / "a.nii.gz"), "--model", str(run), "-o", str(tmp_path / "out"), "--quiet"]
+    words = [sys.executable, "-c", PEAK, *words, "--max-memory", limit]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    assert int(done.stdout.split()[-1]) * 1024 <= bytes_of(limit)
