@@ -97,12 +97,12 @@ def test_the_program_stays_within_the_limit(tmp_path: Path, limit: str) -> None:
     pytest.importorskip("tf2onnx")
     from spleenseg.inference.export import export
 
-    from .test_export import random_run
-
-    run = random_run(tmp_path, image_width=512, image_height=512, image_channels=1, base_filters=16, num_layers=5)
+    run = brightness_run(tmp_path, [0.5], image_width=512, image_height=512, base_filters=16, num_layers=5)
     export(run)
-    noise = np.random.default_rng(0).integers(-200, 200, (40, 512, 512), np.int16)
-    write_scan(tmp_path / "a.nii.gz", np.tile(noise, (6, 1, 1)))
+    hu = np.full((240, 512, 512), -1000, np.int16)
+    hu[:, 56:456, 56:456] = np.random.default_rng(0).integers(-300, -100, (400, 400), np.int16)
+    hu[60:140, 300:400, 300:400] = 300  # the organ
+    write_scan(tmp_path / "a.nii.gz", hu)
     words = ["segment", str(tmp_path / "a.nii.gz"), "--model", str(run), "-o", str(tmp_path / "out"), "--quiet"]
     words = [sys.executable, "-c", PEAK, *words, "--max-memory", limit]
     done = subprocess.run(words, capture_output=True, text=True)

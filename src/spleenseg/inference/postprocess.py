@@ -155,8 +155,8 @@ def _kept(
 ) -> tuple[Mask, Pieces]:
     """Return what stays of a label that is not empty, and what it was; `mask` is its `box` of a scan of `shape`."""
     numbers, count = _numbered(mask)
-    voxels = np.bincount(numbers[mask], minlength=count + 1)[1:]  # of few voxels, not of all of them
-    main = _main_piece(numbers, voxels, box, shape, place)
+    voxels, y, x = _sizes_and_centres(numbers, count)
+    main = _main_piece(voxels, y + box[1].start, x + box[2].start, shape, place)
     stays = voxels * voxel_ml >= options.min_ml
     if options.components == "largest":
         stays &= np.arange(count) == main
@@ -172,18 +172,41 @@ def _numbered(mask: Mask) -> tuple[NDArray[np.integer], int]:
     bridged = mask.copy()
     bridged[1:-1] |= mask[:-2] & mask[2:]
     numbers, count = number_pieces(bridged)
-    return np.where(mask, numbers, 0), count
+    numbers *= mask
+    return numbers, count
+
+
+def _sizes_and_centres(
+    numbers: NDArray[np.integer], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the voxels of each piece, and the y and x of its centre; slice by slice, which takes hardly any memory."""
+    voxels, y, x = np.zeros(count + 1, np.int64), np.zeros(count + 1), np.zeros(count + 1)
+    for plane in numbers:
+        rows, columns = np.nonzero(plane)
+        piece = plane[rows, columns]
+        voxels += np.bincount(piece, minlength=count + 1)
+        y += np.bincount(piece, rows, count + 1)
+        x += np.bincount(piece, columns, count + 1)
+    return voxels[1:], y[1:] / voxels[1:], x[1:] / voxels[1:]
 
 
 def _main_piece(
-    numbers: NDArray[np.integer], voxels: NDArray[np.integer], box: Box, shape: tuple[int, ...], place: Place
+    voxels: NDArray[np.int64],
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    shape: tuple[int, ...],
+    place: Place,
 ) -> int:
-    """Return the index of the piece that is taken for the organ: the first one of the most weight."""
+    """Return the index of the piece that is taken for the organ: the first one of the most weight.
+
+    Args:
+        voxels: of each piece.
+        y, x: where its centre lies in the scan.
+        shape: of the scan.
+        place: where the organ lies.
+    """
     if len(voxels) == 1 or place == Place():
         return int(voxels.argmax())
-    (_, rows, columns), piece = np.nonzero(numbers), numbers[numbers > 0] - 1
-    y = np.bincount(piece, rows) / voxels + box[1].start
-    x = np.bincount(piece, columns) / voxels + box[2].start
     broken = np.zeros(len(voxels))
     if place.side is not None:
         broken += (x < (shape[2] - 1) / 2) if place.side == "left" else (x > (shape[2] - 1) / 2)
