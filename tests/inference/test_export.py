@@ -80,6 +80,7 @@ def same_as_keras(root: Path, hu: np.ndarray, atol: float = PARITY) -> None:
     ]
     assert 0.05 < found[0].probability.mean() < 0.95
     np.testing.assert_allclose(found[1].probability, found[0].probability, atol=atol)
+    assert (found[0].labels != found[1].labels).mean() < 1e-3
     for label in set(np.unique(found[0].labels)) - {0}:
         masks = [prediction.labels == label for prediction in found]
         assert 2 * (masks[0] & masks[1]).sum() / (masks[0].sum() + masks[1].sum()) >= 0.9999

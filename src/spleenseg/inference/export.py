@@ -108,7 +108,6 @@ def export(
     name = f"model{'.int8' if int8 else '.float16' if weights == 'float16' else ''}{SUFFIXES[format]}"
     path = free_path(Path(output) if output is not None else run / name, format)
     from spleenseg.inference.loading import load_run
-    from spleenseg.inference.onnx_memory import activation_bytes
 
     trained = load_run(run, HALF if threshold is None else threshold, reporter)
     fitted = _fitted(run, trained)
@@ -117,6 +116,8 @@ def export(
     if format == LITERT:
         _probed(trained.model, card)
         return ExportSummary(path, card, write_litert(trained.model, path, card) / 1e6, None)
+    from spleenseg.inference.onnx_memory import activation_bytes  # of onnx, which LiteRT does without
+
     with reporter.task("exporting", None):
         network, difference = _converted(trained.model, card)
         card = card.model_copy(update={"activation_bytes": activation_bytes(network)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from spleenseg.models.run_manifest import DataRecord, RunManifest, version_changes
@@ -27,12 +27,12 @@ def first_difference(then: DataRecord, now: Mapping[str, str]) -> str | None:
     return None
 
 
-def setting_changes(then: Settings, now: Settings) -> Iterator[str]:
-    """Yield a line for each setting that has another value, by section and key."""
+def setting_changes(then: Settings, now: Settings, but: Collection[tuple[str, str]] = ()) -> Iterator[str]:
+    """Yield a line for each setting that has another value; those of `but`, by section and key, may have one."""
     for section, values in then.items():
         for key, value in values.items():
             found = now.get(section, {}).get(key)
-            if found != value:
+            if found != value and (section, key) not in but:
                 yield f"[{section}] {key} is {found!r} now, it was {value!r}"
 
 
@@ -49,9 +49,8 @@ def changes_since(then: RunManifest, now: RunManifest) -> Iterator[str]:
         found = first_difference(record, now.data[split].cases) if split in now.data else "it is missing"
         if found:
             yield f"data of {split}: {found}"
-    for line in setting_changes(then.config, now.config):
-        if not (line.startswith("[train] epochs ") and now.config["train"]["schedule"] == "constant"):
-            yield line
+    endless = now.config["train"]["schedule"] == "constant"
+    yield from setting_changes(then.config, now.config, but=[("train", "epochs")] if endless else [])
     yield from version_changes(then)
     if then.machine and now.machine:
         yield from now.machine.differences(then.machine)
