@@ -64,11 +64,6 @@ def initial_sha256(config: Config) -> str | None:
     return sha256(encoder_file(section, encoder)) if section.pretrained and encoder else None
 
 
-def recorded_initial(run: RunFolder) -> InitialRecord | None:
-    """Return what an earlier part of the same training started from, as its run.json says."""
-    return RunManifest.read(run.manifest).initial if run.manifest.is_file() else None
-
-
 def _told(network: Any, taken: Sequence[str], fresh: Sequence[str]) -> str:
     known = set(taken)
     share = sum(layer.count_params() for layer in network.layers if layer.name in known) / network.count_params()

@@ -66,7 +66,7 @@ class RunRecord:
         return cls(run, manifest.model_copy(update=more))
 
     def goes_on(self, reporter: Reporter) -> None:
-        """Say and record in what this training differs from the one it goes on with, as run.json there tells."""
+        """Take over what the training it goes on with started from; say and record in what it differs from that."""
         if not self.run.manifest.is_file():
             return
         before = RunManifest.read(self.run.manifest)
@@ -74,7 +74,7 @@ class RunRecord:
         for line in changes:
             reporter.warn(f"resumed with a change: {line}")
         known = tuple(line for line in before.resumed_with if line not in changes)
-        self.manifest = self.manifest.model_copy(update={"resumed_with": known + changes})
+        self.manifest = self.manifest.model_copy(update={"initial": before.initial, "resumed_with": known + changes})
 
     def update(self, state: TrainState) -> None:
         """Write run.json with the best epoch so far, if there is one."""

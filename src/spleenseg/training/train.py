@@ -105,7 +105,7 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
         learner = _built(config)
     from spleenseg.training.devices import remark
     from spleenseg.training.failure import explained
-    from spleenseg.training.initial import recorded_initial, set_initial
+    from spleenseg.training.initial import set_initial
     from spleenseg.training.observers import observers
     from spleenseg.training.record import RunRecord
     from spleenseg.training.trainer import Trainer
@@ -114,7 +114,7 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
         reporter.say(line)
     if config.model.show_summary:
         learner.network.summary(print_fn=reporter.say, line_length=100)
-    initial = recorded_initial(run) if resume else set_initial(learner.network, config, reporter)
+    initial = None if resume else set_initial(learner.network, config, reporter)
     record = RunRecord.start(config, run, splits, learner.network, initial)
     if resume:
         record.goes_on(reporter)
