@@ -69,18 +69,22 @@ def train(config: Path, *more: str) -> list[str]:
     return [sys.executable, "-c", COUNTED, str(config.parent / "steps.log"), "train", str(config), *more]
 
 
-def kill_after_first_checkpoint(config: Path, pause: float) -> int:
-    """Return how many steps it had done."""
+def steps_done(config: Path) -> int:
+    log = config.parent / "steps.log"
+    return len(log.read_bytes().splitlines()) if log.exists() else 0
+
+
+def kill_after(config: Path, step: int) -> int:
+    """Kill it once it has its first checkpoint and has done so many steps; return how many it had done."""
     state = config.parent / "models" / "last" / "state.npz"
-    state.unlink(missing_ok=True)
+    for left in (state, config.parent / "steps.log"):
+        left.unlink(missing_ok=True)
     process = subprocess.Popen(train(config, "--quiet"))
-    while not state.exists() and process.poll() is None:
-        time.sleep(0.01)
-    time.sleep(pause)
+    while (not state.exists() or steps_done(config) < step) and process.poll() is None:
+        time.sleep(0.001)
     process.kill()
     process.wait()
-    steps = (config.parent / "steps.log").read_text().split()
-    return int(steps[-1]) if steps else 0
+    return steps_done(config)
 
 
 def require_whole_and_resumable(config: Path, reached: int) -> None:
@@ -97,13 +101,13 @@ def require_whole_and_resumable(config: Path, reached: int) -> None:
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(config: Path) -> None:
-    require_whole_and_resumable(config, kill_after_first_checkpoint(config, pause=0.05))
+    require_whole_and_resumable(config, kill_after(config, step=0))
 
 
 @pytest.mark.full
 def test_it_does_so_whenever_it_is_killed(config: Path) -> None:
     moments, killed_at = random.Random(137), []
     for _ in range(20):
-        killed_at.append(kill_after_first_checkpoint(config, pause=moments.uniform(0, 1.5)))
+        killed_at.append(kill_after(config, step=moments.randrange(EPOCHS * STEPS)))
         require_whole_and_resumable(config, killed_at[-1])
     assert sum(0 < step < EPOCHS * STEPS for step in killed_at) > 3
