@@ -42,10 +42,11 @@ from common import PEERS_PYTHON, arguments, machine, report, versions
 from spleenseg.config import load_config
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.errors import UserError
+from spleenseg.inference.engine_choice import INT8_NAME
 from spleenseg.inference.export import export
 from spleenseg.inference.exported_formats import write_onnx
 from spleenseg.inference.labels import HALF
-from spleenseg.inference.loading import INT8_NAME, load_predictor, load_run
+from spleenseg.inference.loading import load_predictor, load_run
 from spleenseg.inference.model_card import LICENCE, ModelCard
 from spleenseg.inference.onnx_graph import complete
 from spleenseg.inference.onnx_network import network_of

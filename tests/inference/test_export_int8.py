@@ -105,7 +105,7 @@ def test_an_int8_model_is_run_neither_by_keras_nor_as_fast(run, small):
 
 def test_what_fast_costs_is_recorded_where_it_can_be_measured(run, tmp_path):
     need_openvino()
-    from spleenseg.inference.openvino_engine import import_without_telemetry
+    from spleenseg.inference.openvino_network import import_without_telemetry
 
     openvino = import_without_telemetry()
     card = export(run, tmp_path / "m.onnx").card
@@ -138,7 +138,7 @@ def test_the_threshold_is_the_one_fitted_on_valid_with_the_same_weights(run, tmp
 
 def test_an_openvino_file_answers_like_the_network(run, tmp_path):
     need_openvino()
-    from spleenseg.inference.openvino_engine import import_without_telemetry
+    from spleenseg.inference.openvino_network import import_without_telemetry
 
     hu = blocks((2, 32, 16), seed=3)
     wanted = predict_slices(hu, load_predictor(run, engine="keras"), keep_probability=True).probability

@@ -14,6 +14,9 @@ from spleenseg.errors import UserError
 from spleenseg.inference import head_start
 from spleenseg.inference.builtin import builtin_model
 from spleenseg.inference.loading import load_predictor
+from spleenseg.inference.onnx_session import Layout
+
+from .runs import need_openvino
 
 MODEL = builtin_model()
 
@@ -38,7 +41,6 @@ def test_what_was_begun_is_taken_over_once_and_answers_the_same(monkeypatch: pyt
     "words",
     [
         ["--engine", "keras"],
-        ["--precision=fast"],
         ["--model", "nowhere.onnx"],
         ["--model", "splean"],
         ["--threads", "many"],
@@ -73,6 +75,38 @@ def test_the_program_says_what_is_wrong_although_a_model_was_begun(tmp_path: Pat
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: nowhere.nii.gz: no such file or folder\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "layout"),
+    [
+        (["slice.nii.gz"], Layout.PLAIN),
+        (["slice.nii.gz", "scan.nii.gz"], Layout.BLOCKED),
+        (["folder"], Layout.BLOCKED),
+        (["nowhere.nii.gz", "x" * 5000], Layout.BLOCKED),
+    ],
+)
+def test_a_large_network_is_begun_for_as_many_slices_as_the_files_hold(tmp_path, monkeypatch, words, layout):
+    monkeypatch.setattr("spleenseg.inference.onnx_session._LARGE", 1)
+    monkeypatch.chdir(tmp_path)
+    Path("slice.nii.gz").write_bytes(bytes(1000))
+    Path("scan.nii.gz").write_bytes(bytes(3 * 1024 * 1024))
+    Path("folder").mkdir()
+    with ahead_of(["segment", *words, "--model", str(MODEL)]):
+        begun = head_start.begun(MODEL)
+        assert begun is not None
+        assert begun.layout is layout
+
+
+def test_openvino_begins_too_and_answers_the_same():
+    need_openvino()
+    hu = np.random.default_rng(0).integers(-200, 200, (1, 1, 64, 64)).astype(np.int16)
+    alone = load_predictor(MODEL, engine="openvino").of_hu(hu, (0.8, 0.8))
+    with ahead_of(["segment", "scan.nii.gz", "--engine", "openvino"]):
+        ahead = head_start._begun[MODEL].result()
+        assert ahead.session is None
+        assert ahead.network is not None
+        assert np.array_equal(load_predictor(MODEL, engine="openvino").of_hu(hu, (0.8, 0.8)), alone)
 
 
 def test_threads_and_other_options_may_stand_in_one_word() -> None:

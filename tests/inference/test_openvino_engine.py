@@ -12,7 +12,7 @@ import pytest
 from spleenseg.errors import UserError
 from spleenseg.inference.export import export
 from spleenseg.inference.loading import load_predictor
-from spleenseg.inference.openvino_engine import import_without_telemetry
+from spleenseg.inference.openvino_network import import_without_telemetry
 from spleenseg.inference.slices import predict_slices
 from spleenseg.volumes import read_volume
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 _MALLOPT = {-3: 1 << 30, -1: (1 << 31) - 1, -8: 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX of malloc.h
+_FEW_SLICES = 2 * 1024 * 1024  # bytes of files: four slices of 512 x 512 that nobody has compressed
 _NEW_OBJECTS = 50_000  # between two looks for garbage; Python's own 700 cost a twentieth of the imports
 
 
@@ -34,20 +35,26 @@ def load_nibabel_alone() -> None:
 def ahead_of(arguments: Sequence[str]) -> Iterator[None]:
     """Begin to load the model that `segment` is asked for, before the libraries that read its command line.
 
-    ONNX Runtime comes first: its own work then goes on while Python loads all else. What is wrong with the words
+    The engine comes first: its own work then goes on while Python loads all else. What is wrong with the words
     is found later, by who reads them.
 
     Args:
         arguments: the command line, of which nothing is known yet.
     """
-    from spleenseg.inference.head_start import head_start
+    from spleenseg.inference.engine_choice import EXACT
+    from spleenseg.inference.head_start import Asked, head_start
 
     model, threads = _value(arguments, "--model"), _value(arguments, "--threads")
-    exact = _value(arguments, "--precision") in (None, "exact")
-    if "--help" in arguments or not exact or (threads and not threads.isdecimal()):
+    if "--help" in arguments or (threads and not threads.isdecimal()):
         yield
         return
-    with head_start(Path(model) if model else None, _value(arguments, "--engine"), int(threads) if threads else None):
+    asked = Asked(
+        engine=_value(arguments, "--engine"),
+        precision=_value(arguments, "--precision") or EXACT,
+        threads=int(threads) if threads else None,
+        few=_shows_few_slices(arguments),
+    )
+    with head_start(Path(model) if model else None, asked):
         yield
 
 
@@ -75,6 +82,16 @@ def leave(status: int) -> NoReturn:
         with suppress(OSError, ValueError):  # nobody reads any more
             stream.flush()
     os._exit(status)
+
+
+def _shows_few_slices(arguments: Sequence[str]) -> bool:
+    """Guess by their size whether the scans among the words have few slices; a wrong guess costs time, no more."""
+    model = _value(arguments, "--model")
+    try:
+        scans = [path for word in arguments if word != model and (path := Path(word)).exists()]
+        return all(path.is_file() for path in scans) and sum(path.stat().st_size for path in scans) <= _FEW_SLICES
+    except (OSError, ValueError):  # a word that no file can be called, or one gone in between
+        return False
 
 
 def _value(arguments: Sequence[str], option: str) -> str | None:

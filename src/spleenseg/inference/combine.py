@@ -23,7 +23,7 @@ class Combined:
     """A model whose answers are made of several; see `predictor.SliceModel`.
 
     Attributes:
-        first: one of the models: labels and looks are those of all.
+        members: the models; labels and looks are the same of all.
         answer: int16 HU [N, S, H, W] and the size of a pixel -> float32 [N, H, W, K], see `HuEngine.of_hu`.
         threshold: see `labels_of`.
         settings: fingerprint of all that decides a label.
@@ -31,12 +31,17 @@ class Combined:
         memory: what they take beside the scan, all together.
     """
 
-    first: Predictor
+    members: Sequence[Predictor]
     answer: Callable[[HU, PixelSize | None], Floats]
     threshold: float
     settings: str
     record: Record
     memory: NetworkMemory
+
+    @property
+    def first(self) -> Predictor:
+        """One of the models."""
+        return self.members[0]
 
     @property
     def expectation(self) -> Expectation:
@@ -52,6 +57,11 @@ class Combined:
     def names(self) -> dict[str, int]:
         """Label name -> value in label maps."""
         return self.first.names
+
+    def expect(self, slices: int) -> None:
+        """See `HuEngine.expect`."""
+        for member in self.members:
+            member.expect(slices)
 
     def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """See `HuEngine.of_hu`."""

@@ -31,6 +31,9 @@ class Engine(Protocol):
 class HuEngine(Engine, Protocol):
     """A network with window, display, resizing and neighbours inside: an exported model."""
 
+    def expect(self, slices: int) -> None:
+        """Say how many slices the scan has that is predicted next; what is loaded for them may depend on it."""
+
     def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """Predict slices of a scan.
 

@@ -14,8 +14,9 @@ from spleenseg.datasets.millimetres import PixelSize
 from spleenseg.errors import UserError
 from spleenseg.inference.combine import Combined, LogitMean, logits_of, mean_threshold
 from spleenseg.inference.engine import HU, Floats
+from spleenseg.inference.engine_choice import EXACT
 from spleenseg.inference.labels import HALF
-from spleenseg.inference.loading import EXACT, load_predictor
+from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.postprocess import Postprocess
 from spleenseg.inference.predictor import Predictor, SliceModel
 from spleenseg.inference.record import Record
@@ -74,7 +75,7 @@ def ensemble(members: Sequence[Predictor]) -> Combined:
             raise UserError(f"the models {one.record.name} and {other.record.name} are the same; give it once")
         _require_alike(members[0], other)
     return Combined(
-        first=members[0],
+        members=members,
         answer=lambda stacks, size: _mean(members, stacks, size),
         threshold=mean_threshold([member.threshold for member in members]) if _one_organ(members[0]) else HALF,
         settings="+".join(member.settings for member in members),

@@ -83,7 +83,7 @@ def write_onnx(model: ModelProto, path: Path) -> int:
 
 def write_openvino(model: ModelProto, path: Path, card: ModelCard) -> int:
     """Write OpenVINO's IR: the graph, with the card in its `rt_info`, and NAME.bin, the weights; return the bytes."""
-    from spleenseg.inference.openvino_engine import import_without_telemetry
+    from spleenseg.inference.openvino_network import import_without_telemetry
 
     openvino = import_without_telemetry()
     converted = openvino.Core().read_model(model=model.SerializeToString())

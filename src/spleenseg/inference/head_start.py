@@ -1,4 +1,4 @@
-"""A head start: ONNX Runtime reads a large model while the program still loads its own modules.
+"""A head start: the engine reads a large model while the program still loads its own modules.
 
 Only the program does this. Whoever loads that model next takes over what was begun. Whatever goes wrong here is left
 to the one who loads it, who does it again and says what is wrong.
@@ -10,18 +10,35 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from spleenseg.errors import UserError
 from spleenseg.inference.builtin import DEFAULT, named
+from spleenseg.inference.engine_choice import EXACT, EXPORTED_NAME, INT8, INT8_NAME, ONNX, OPENVINO, SUFFIX, fastest
 from spleenseg.inference.meanwhile import Meanwhile
-from spleenseg.inference.onnx_session import new_session, read_checked
+from spleenseg.inference.onnx_session import Layout, new_session, read_checked
+from spleenseg.inference.openvino_network import import_without_telemetry, read_network
 
-EXPORTED_NAME = "model.onnx"
-"""Where a run folder keeps its exported model."""
-SUFFIX = ".onnx"
 _PRECISION = "spleenseg.precision"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for, as far as it decides what can be begun.
+
+    Attributes:
+        engine: as `--engine` names it; None: left open.
+        precision: as `--precision` names it.
+        threads: see `onnx_session.new_session`.
+        few: whether there seem to be few slices, see `onnx_session.Layout`.
+    """
+
+    engine: str | None = None
+    precision: str = EXACT
+    threads: int | None = None
+    few: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,43 +48,56 @@ class Ahead:
     Attributes:
         content: its bytes, checked as `read_checked` does.
         entries: its metadata.
-        threads: see `new_session`.
         digest: SHA-256 of the content.
-        session: of the content; None of a model in int8, which another engine may run.
+        threads: see `new_session`.
+        layout: of the session.
+        session: ONNX Runtime's; None where another engine runs it.
+        network: OpenVINO's, see `openvino_network.read_network`; None where another engine runs it.
     """
 
     content: bytes
     entries: dict[str, str]
-    threads: int | None
     digest: Meanwhile[str]
+    threads: int | None
+    layout: Layout
     session: Meanwhile[Any] | None
+    network: Meanwhile[Any] | None
 
     @classmethod
-    def of(cls, path: Path, threads: int | None) -> Ahead:
+    def of(cls, path: Path, asked: Asked) -> Ahead:
         """Read and check a model, then begin the rest."""
         content, entries = read_checked(path)
-        exact = entries.get(_PRECISION) != "int8"
-        session = Meanwhile(lambda: new_session(content, path, threads)) if exact else None
-        return cls(content, entries, threads, Meanwhile(lambda: hashlib.sha256(content).hexdigest()), session)
+        precision = INT8 if entries.get(_PRECISION) == INT8 else asked.precision
+        engine = asked.engine or fastest(precision) or ONNX
+        layout = Layout.of(content, asked.few)
+        session = network = None
+        if engine == ONNX:
+            session = Meanwhile(lambda: new_session(content, path, asked.threads, layout))
+        elif engine == OPENVINO:
+            network = Meanwhile(lambda: read_network(content, path))
+        digest = Meanwhile(lambda: hashlib.sha256(content).hexdigest())
+        return cls(content, entries, digest, asked.threads, layout, session, network)
 
 
 _begun: dict[Path, Meanwhile[Ahead]] = {}
 
 
 @contextmanager
-def head_start(model: Path | None, engine: str | None, threads: int | None) -> Iterator[None]:
+def head_start(model: Path | None, asked: Asked) -> Iterator[None]:
     """Begin to load a model; within the block it is taken over by whoever loads it.
 
     Args:
         model: as asked for: an exported model, a run folder, the name of a built-in model; None: the default one.
-        engine: as asked for.
-        threads: see `new_session`.
+        asked: what else is known.
     """
-    path = _file_of(model or Path(DEFAULT))
-    if path is not None and engine in (None, "onnx"):
-        _begun[path] = Meanwhile(lambda: Ahead.of(path, threads))
-        with suppress(ImportError):  # here, while the file is read: threads that import get in each other's way
-            import onnxruntime  # noqa: F401
+    path = _file_of(model or Path(DEFAULT), asked.precision)
+    engine = asked.engine or fastest(asked.precision) or ONNX
+    if path is not None and engine in (ONNX, OPENVINO):
+        _begun[path] = Meanwhile(lambda: Ahead.of(path, asked))
+        with suppress(
+            ImportError, UserError
+        ):  # here, while the file is read: threads that import get in each other's way
+            import_module("onnxruntime") if engine == ONNX else import_without_telemetry()
     try:
         yield
     finally:
@@ -83,11 +113,11 @@ def begun(path: Path) -> Ahead | None:
         return None
 
 
-def _file_of(model: Path) -> Path | None:
+def _file_of(model: Path, precision: str) -> Path | None:
     """Return the exported model that a word means, None where there is none."""
     try:
         path = named(model)
     except UserError:
         return None
-    path = path if path.suffix == SUFFIX else path / EXPORTED_NAME
+    path = path if path.suffix == SUFFIX else path / (INT8_NAME if precision == INT8 else EXPORTED_NAME)
     return path if path.is_file() else None

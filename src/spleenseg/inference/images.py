@@ -18,8 +18,9 @@ from spleenseg.datasets.stacks import stacks
 from spleenseg.errors import UserError, did_you_mean
 from spleenseg.inference.drawing import Drawing
 from spleenseg.inference.engine import Floats
+from spleenseg.inference.engine_choice import EXACT
 from spleenseg.inference.ledger import Ledger, source_of
-from spleenseg.inference.loading import EXACT, load_predictor
+from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.picture_outputs import (
     InferSummary,
     claimed,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,18 @@ from spleenseg.errors import UserError, did_you_mean
 from spleenseg.files import sha256
 from spleenseg.inference.builtin import named
 from spleenseg.inference.engine import Engine
+from spleenseg.inference.engine_choice import (
+    ENGINES,
+    EXACT,
+    EXPORTED_NAME,
+    FAST,
+    INT8,
+    INT8_NAME,
+    PRECISIONS,
+    SUFFIX,
+    fastest,
+)
 from spleenseg.inference.fitted import Fitted
-from spleenseg.inference.head_start import EXPORTED_NAME, SUFFIX
 from spleenseg.inference.labels import HALF
 from spleenseg.inference.meanwhile import Meanwhile
 from spleenseg.inference.onnx_engine import ModelFile, OnnxEngine
@@ -27,12 +36,6 @@ from spleenseg.progress import SILENT, Reporter
 if TYPE_CHECKING:
     from spleenseg.models.run_folder import Trained
 
-INT8_NAME = "model.int8.onnx"
-"""Where it keeps the one that computes in int8."""
-
-ENGINES = ("keras", "onnx", "openvino")
-EXACT, FAST, INT8 = "exact", "fast", "int8"
-PRECISIONS = (EXACT, FAST, INT8)
 _FOR_OTHERS = {".xml": "programs of OpenVINO's own", ".bin": "programs of OpenVINO's own", ".tflite": "LiteRT"}
 _NEEDED_LATER = ("cc3d", "numpy.ma", "PIL.ImageDraw", "PIL.ImageFont")  # by every mask and its picture
 _CHANGED = {FAST: "precision fast computes in bfloat16", INT8: "precision int8 computes in whole numbers of 8 bits"}
@@ -70,12 +73,12 @@ def load_predictor(
         raise UserError(f"the batch size must be at least 1, is {batch_size}")
     _require_known(engine, precision)
     model = named(model) if isinstance(model, Path) else model
-    engine = engine or _fastest(precision)
+    engine = engine or fastest(precision)
     file = _exported(model, engine, precision, reporter)
     if file is None:
         return _of_run(model, batch_size, HALF if threshold is None else threshold, reporter)
     if file.card.precision == INT8:
-        precision, engine = INT8, engine or _fastest(INT8)
+        precision, engine = INT8, engine or fastest(INT8)
     if precision != EXACT:
         reporter.warn(f"{_CHANGED[precision]}: some voxels differ from float32; {file.card.cost(precision)}")
     return _of_file(file, engine or "onnx", precision, batch_size, threshold, threads)
@@ -105,13 +108,6 @@ def _require_known(engine: str | None, precision: str) -> None:
         raise UserError(f"precision fast is computed by the engine openvino, not by {engine}; leave --engine out")
     if precision == INT8 and engine == "keras":
         raise UserError("precision int8 is computed by the engines openvino and onnx; leave --engine out")
-
-
-def _fastest(precision: str) -> str | None:
-    """Return the engine that computes a precision fastest, None where that is open."""
-    if precision == INT8:
-        return "openvino" if find_spec("openvino") else "onnx"
-    return "openvino" if precision == FAST else None
 
 
 def _exported(model: Path | Config, engine: str | None, precision: str, reporter: Reporter) -> ModelFile | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from spleenseg.errors import UserError
 from spleenseg.inference.engine import HU, Floats
 from spleenseg.inference.head_start import Ahead, begun
 from spleenseg.inference.model_card import ModelCard
-from spleenseg.inference.onnx_session import new_session, read_checked
+from spleenseg.inference.onnx_session import Layout, are_few, new_session, read_checked
+from spleenseg.inference.openvino_network import read_network
 from spleenseg.volumes import apply_window
 
 Inputs = dict[str, npt.NDArray[Any]]
@@ -53,12 +54,18 @@ class ModelFile:
         """Return the SHA-256 of the content as hex digits."""
         return self.ahead.digest.result() if self.ahead else hashlib.sha256(self.content).hexdigest()
 
-    def session(self, threads: int | None) -> Any:
+    def session(self, threads: int | None, layout: Layout) -> Any:
         """Return ONNX Runtime's session of the content, see `new_session`."""
         ahead = self.ahead
-        if ahead and ahead.session and ahead.threads == threads:
+        if ahead and ahead.session and (ahead.threads, ahead.layout) == (threads, layout):
             return ahead.session.result()
-        return new_session(self.content, self.path, threads)
+        return new_session(self.content, self.path, threads, layout)
+
+    def network(self) -> Any:
+        """Return what OpenVINO reads of the content, see `read_network`."""
+        if self.ahead and self.ahead.network:
+            return self.ahead.network.result()
+        return read_network(self.content, self.path)
 
 
 class ExportedEngine:
@@ -74,6 +81,9 @@ class ExportedEngine:
     def __init__(self, card: ModelCard, run: Callable[[Inputs], Floats], batch_size: int) -> None:
         self._card, self._run, self._batch_size = card, run, batch_size
         self._hu_of_grey = hu_of_every_grey(card.window_hu)
+
+    def expect(self, slices: int) -> None:
+        """See `HuEngine.expect`."""
 
     def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """See `HuEngine.of_hu`."""
@@ -122,10 +132,23 @@ class OnnxEngine(ExportedEngine):
     """
 
     def __init__(self, model: ModelFile, batch_size: int = 4, threads: int | None = None) -> None:
-        session = model.session(threads)
-        _require_interface(model, {item.name for item in session.get_inputs()}, session.get_outputs())
-        self.session = session
-        super().__init__(model.card, lambda inputs: session.run(["probability"], inputs)[0], batch_size)
+        self._threads = threads
+        self._layout = model.ahead.layout if model.ahead else Layout.BLOCKED
+        self.session = model.session(threads, self._layout)
+        _require_interface(model, {item.name for item in self.session.get_inputs()}, self.session.get_outputs())
+        self._model = replace(model, ahead=None)  # what was begun is taken over, and not kept beside its successor
+        super().__init__(model.card, self._predict, batch_size)
+
+    def expect(self, slices: int) -> None:
+        """See `HuEngine.expect`: the session has the layout for so many, whichever it was begun with."""
+        layout = Layout.of(self._model.content, are_few(slices))
+        if layout is not self._layout:
+            del self.session  # first, so that the weights are not held twice
+            self.session, self._layout = self._model.session(self._threads, layout), layout
+
+    def _predict(self, inputs: Inputs) -> Floats:
+        found: Floats = self.session.run(["probability"], inputs)[0]
+        return found
 
 
 def hu_of_every_grey(window: tuple[float, float]) -> HU:

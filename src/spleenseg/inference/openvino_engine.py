@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ from spleenseg.errors import UserError
 from spleenseg.inference.engine import Floats
 from spleenseg.inference.onnx_engine import ExportedEngine, Inputs, ModelFile
 from spleenseg.inference.onnx_session import usable_cores
+from spleenseg.inference.openvino_network import import_without_telemetry
 
 PRECISIONS = {"exact": "f32", "fast": "bf16"}
 """What the layers compute in, by `--precision`; OpenVINO left alone would choose bfloat16 unasked."""
@@ -33,8 +32,7 @@ class OpenVinoEngine(ExportedEngine):
     def __init__(
         self, model: ModelFile, batch_size: int = 4, threads: int | None = None, precision: str = "exact"
     ) -> None:
-        openvino = import_without_telemetry()
-        self._core = openvino.Core()
+        self._core = import_without_telemetry().Core()
         if precision == "fast" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise UserError("this processor does not compute in bfloat16; leave --precision fast out")
         self._settings = {
@@ -42,11 +40,7 @@ class OpenVinoEngine(ExportedEngine):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads or usable_cores(),
         }
-        try:
-            self._model = self._core.read_model(model=model.content)
-        except RuntimeError as error:
-            line = str(error).strip().split("\n")[-1][:200]
-            raise UserError(f"OpenVINO cannot read {model.path}: {line}") from error
+        self._model = model.network()
         self._compiled: tuple[tuple[int, ...], Any] | None = None
         super().__init__(model.card, self._predict, batch_size)
 
@@ -66,19 +60,3 @@ class OpenVinoEngine(ExportedEngine):
             model.reshape({"hu": list(shape)})
             self._compiled = (shape, self._core.compile_model(model, "CPU", self._settings))
         return self._compiled[1]
-
-
-def import_without_telemetry() -> Any:
-    """Import OpenVINO so that it neither sends anything nor writes an identifier into the home folder.
-
-    Its package `openvino_telemetry` is hidden from it; it then uses its own stand-in that does nothing.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    if "openvino" not in sys.modules:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    try:
-        return import_module("openvino")
-    except ImportError as error:
-        raise UserError(f"the engine openvino is not installed ({error}): pip install 'spleenseg[openvino]'") from error

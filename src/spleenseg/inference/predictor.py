@@ -62,6 +62,9 @@ class SliceModel(Protocol):
     def memory(self) -> NetworkMemory:
         """What it takes beside the scan."""
 
+    def expect(self, slices: int) -> None:
+        """See `HuEngine.expect`."""
+
     def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """Predict slices, int16 HU [N, S, H, W] as `HuEngine.of_hu` takes them -> float32 [N, H, W, K]."""
 
@@ -128,6 +131,11 @@ class Predictor:
             batch = np.stack([self._fitted(picture, step) for picture, step in group]).astype(np.float32)
             for (picture, step), found in zip(group, self.engine.probabilities(batch), strict=True):
                 yield at_size(found, (picture.shape[0], picture.shape[1]), step)
+
+    def expect(self, slices: int) -> None:
+        """See `HuEngine.expect`."""
+        if isinstance(self.engine, HuEngine):
+            self.engine.expect(slices)
 
     def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """Predict slices of a scan, see `HuEngine.of_hu`."""

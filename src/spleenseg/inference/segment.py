@@ -8,9 +8,9 @@ from pathlib import Path
 from spleenseg.errors import UserError
 from spleenseg.inference.builtin import builtin_model
 from spleenseg.inference.cohort import Cohort
+from spleenseg.inference.engine_choice import EXACT
 from spleenseg.inference.ensemble import load_models
 from spleenseg.inference.ledger import Ledger
-from spleenseg.inference.loading import EXACT
 from spleenseg.inference.memory import DEFAULT_LIMIT, bytes_of
 from spleenseg.inference.one_scan import OneScan
 from spleenseg.inference.reading import Reading

@@ -77,7 +77,8 @@ def openvino(network: ModelProto, precision: str) -> Predict | None:
     """
     if find_spec("openvino") is None:
         return None
-    from spleenseg.inference.openvino_engine import PRECISIONS, import_without_telemetry
+    from spleenseg.inference.openvino_engine import PRECISIONS
+    from spleenseg.inference.openvino_network import import_without_telemetry
 
     core = import_without_telemetry().Core()
     if precision == "fast" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):

@@ -32,7 +32,7 @@ def with_views(model: Predictor | Combined) -> Combined:
     record = model.record
     words = f"{record.engine}, {1 + len(ANGLES) + len(SCALES) + record.mirrored} views"
     return Combined(
-        first=model if isinstance(model, Predictor) else model.first,
+        members=[model] if isinstance(model, Predictor) else model.members,
         answer=lambda stacks, size: _answer(model, stacks, size),
         threshold=model.threshold,
         settings=f"{model.settings} tta",
