@@ -41,10 +41,10 @@ lint: setup
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadscope
 
 test-full: lint test-extras
-	$(BIN)/pytest -n 2 --full
+	$(BIN)/pytest -n 2 --dist loadscope --full
 
 test-extras: setup-extras  # what needs an optional package; a process for each file
 	for tests in $(TESTS_OF_EXTRAS); do .venv-extras/bin/pytest $$tests || exit 1; done
