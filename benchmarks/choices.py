@@ -23,9 +23,8 @@ from typing import Any
 
 from common import arguments, machine, report, versions
 from spleenseg.config import Config
-from spleenseg.datasets.slices import SliceSet
 from spleenseg.progress import SILENT
-from time_to_dice import QUICK_SLICES, cohort, configured, gain, judge, mean
+from trainings import QUICK_SLICES, cohort, configured, gain, judge, mean, training
 
 SIDE = 256
 STEPS, QUICK_STEPS = 240, 40
@@ -84,15 +83,11 @@ def main() -> None:
 def trained(config: Config) -> dict[str, float]:
     """Train; return the Dice of every patient held out, of the network as it stands at its end."""
     from spleenseg.models.run_folder import RunFolder
-    from spleenseg.training.network import build
-    from spleenseg.training.train import _feed
     from spleenseg.training.trainer import Trainer
 
-    splits = {split: SliceSet.from_config(config, split) for split in ("train", "eval", "test")}
-    learner = build(config)
-    with _feed(config, {"train": splits["train"], "valid": splits["eval"]}, SILENT) as feed:
-        Trainer(config, RunFolder.of(config), learner, feed, lambda state: None, SILENT).fit()
-    return judge(learner, splits)
+    with training(config) as begun:
+        Trainer(config, RunFolder.of(config), begun.learner, begun.feed, lambda state: None, SILENT).fit()
+        return judge(begun)
 
 
 if __name__ == "__main__":

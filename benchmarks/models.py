@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from common import arguments, machine, report, versions
+from spleenseg.models.backend import load_backend
 from spleenseg.models.registry import names, resolve
 
 SIDE, CHANNELS, BATCH = 256, 3, 2
@@ -76,6 +77,8 @@ def apart(name: str, quick: bool) -> dict[str, float]:
 def measured(name: str, rounds: int) -> dict[str, float]:
     """Return the seconds of a training step and of an inference, here."""
     from spleenseg.config import parse_config
+
+    load_backend()
     from spleenseg.training.network import build
 
     section = {"model": name, "base_filters": 16, "num_layers": 6, **SECTION}

@@ -34,6 +34,7 @@ import numpy as np
 
 from common import ROOT, arguments, machine, report, versions
 from spleenseg.config import Config, load_config
+from spleenseg.models.backend import load_backend
 from spleenseg.progress import Silent
 
 PROJECT = ROOT / "projects" / "spleen" / "train_eval_infer.config"
@@ -139,6 +140,7 @@ def model(folder: Path, side: int, steps: int, precision: str = "auto") -> dict[
 
 def _plain(config: Config) -> tuple[Any, Any]:
     """Return the network, and its logits compiled by Keras alone with the same loss and optimiser."""
+    load_backend()
     import keras
 
     from spleenseg.models.build import build_model, logits_model

@@ -120,7 +120,7 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
         record.goes_on(reporter)
     _warn_of_overlap(record.manifest.patient_overlap, reporter)
     watched = observers(config, run, learner, splits["valid"], record.update)
-    with _feed(config, splits, reporter) as feed, watched as on_epoch:
+    with feeding(config, splits, reporter) as feed, watched as on_epoch:
         trainer = Trainer(config, run, learner, feed, on_epoch, reporter)
         if not resume:
             _make_room(run, reporter)
@@ -145,7 +145,14 @@ def _built(config: Config) -> Learner:
 
 
 @contextmanager
-def _feed(config: Config, splits: dict[str, SliceSet], reporter: Reporter) -> Iterator[Feed]:
+def feeding(config: Config, splits: dict[str, SliceSet], reporter: Reporter) -> Iterator[Feed]:
+    """Give the trainer its batches, augmented, and those of the validation.
+
+    Args:
+        config: a config.
+        splits: "train" and "valid".
+        reporter: hears of pictures kept for a look.
+    """
     from spleenseg.training.trainer import Feed
 
     stream = BatchStream(
