@@ -10,9 +10,9 @@ import pytest
 
 from spleenseg.evaluation.evaluate import evaluate
 from spleenseg.inference.export import export
+from spleenseg.inference.exported_engine import ModelFile
 from spleenseg.inference.fitted import Fitted
 from spleenseg.inference.loading import load_predictor
-from spleenseg.inference.onnx_engine import ModelFile
 from spleenseg.inference.postprocess import Place
 from spleenseg.inference.refinement import Refinement
 from spleenseg.inference.segment import segment

@@ -10,7 +10,7 @@ from PIL import Image
 
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.inference.export import export
-from spleenseg.inference.onnx_engine import ModelFile
+from spleenseg.inference.exported_engine import ModelFile
 from spleenseg.inference.postprocess import Place, Postprocess
 from spleenseg.inference.refinement import Refinement
 from spleenseg.models.build import build_model

@@ -14,7 +14,7 @@ from spleenseg.errors import UserError
 from spleenseg.inference import builtin
 from spleenseg.inference.builtin import NAMES, builtin_model, named
 from spleenseg.inference.export import export
-from spleenseg.inference.onnx_engine import ModelFile
+from spleenseg.inference.exported_engine import ModelFile
 from spleenseg.inference.segment import segment
 from spleenseg.phantom import make_patient
 from spleenseg.volumes import Volume, write_volume

@@ -18,9 +18,9 @@ from spleenseg.datasets.fit import fit_size
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.errors import UserError
 from spleenseg.inference.export import PARITY, export
+from spleenseg.inference.exported_engine import ModelFile, hu_of_every_grey
 from spleenseg.inference.images import infer
 from spleenseg.inference.loading import load_predictor
-from spleenseg.inference.onnx_engine import ModelFile, hu_of_every_grey
 from spleenseg.inference.onnx_file import read_metadata
 from spleenseg.inference.onnx_graph import _feed, exact_in_float32
 from spleenseg.inference.onnx_nodes import OPSET, Nodes

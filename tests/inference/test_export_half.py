@@ -10,8 +10,8 @@ from onnx import TensorProto, numpy_helper
 
 from spleenseg.errors import UserError
 from spleenseg.inference.export import INT8_LIMIT, export
+from spleenseg.inference.exported_engine import ModelFile
 from spleenseg.inference.loading import load_predictor
-from spleenseg.inference.onnx_engine import ModelFile
 from spleenseg.inference.slices import predict_slices
 
 from .runs import blocks, need_openvino

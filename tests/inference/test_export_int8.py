@@ -11,8 +11,8 @@ from spleenseg.errors import UserError
 from spleenseg.inference import export as exporting
 from spleenseg.inference import quantise
 from spleenseg.inference.export import INT8_LIMIT, export
+from spleenseg.inference.exported_engine import ModelFile
 from spleenseg.inference.loading import load_predictor
-from spleenseg.inference.onnx_engine import ModelFile
 from spleenseg.inference.slices import predict_slices
 from spleenseg.models.build import build_model
 from spleenseg.progress import Silent

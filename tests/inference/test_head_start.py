@@ -31,7 +31,7 @@ def test_what_was_begun_is_taken_over_once_and_answers_the_same(monkeypatch: pyt
     with ahead_of(["segment", "scan.nii.gz", f"--model={MODEL}", "--threads", "1"]):
         assert list(head_start._begun) == [MODEL]
         with monkeypatch.context() as patched:
-            patched.setattr("spleenseg.inference.onnx_engine.new_session", None)  # nobody begins again
+            patched.setattr("spleenseg.inference.exported_engine.new_session", None)  # nobody begins again
             assert np.array_equal(answer(), alone)
         assert not head_start._begun
         assert load_predictor(MODEL, threads=1).settings == settings
@@ -83,7 +83,9 @@ def test_the_program_says_what_is_wrong_although_a_model_was_begun(tmp_path: Pat
         (["slice.nii.gz"], Layout.PLAIN),
         (["slice.nii.gz", "scan.nii.gz"], Layout.BLOCKED),
         (["folder"], Layout.BLOCKED),
-        (["nowhere.nii.gz", "x" * 5000], Layout.BLOCKED),
+        (["nowhere.nii.gz"], Layout.BLOCKED),
+        (["slice.nii.gz", "x" * 5000], Layout.BLOCKED),
+        (["slice.nii.gz", "-o", "folder"], Layout.PLAIN),
     ],
 )
 def test_a_large_network_is_begun_for_as_many_slices_as_the_files_hold(tmp_path, monkeypatch, words, layout):
@@ -107,6 +109,26 @@ def test_openvino_begins_too_and_answers_the_same():
         assert ahead.session is None
         assert ahead.network is not None
         assert np.array_equal(load_predictor(MODEL, engine="openvino").of_hu(hu, (0.8, 0.8)), alone)
+
+
+def test_a_name_that_no_file_can_have_ends_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "slice.nii.gz").write_bytes(b"")
+    words = [*PROGRAM, "segment", "slice.nii.gz", "--model", "x" * 300]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "File name too long" in done.stderr
+
+
+def test_what_failed_ahead_is_done_again_by_the_one_who_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = answer()
+
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(head_start, "new_session", fails)
+        with head_start.head_start(MODEL, head_start.Asked(threads=1)):
+            assert np.array_equal(answer(), alone)
 
 
 def test_threads_and_other_options_may_stand_in_one_word() -> None:

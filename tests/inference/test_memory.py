@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from spleenseg.errors import UserError
-from spleenseg.inference.memory import NetworkMemory, bytes_of, plan
+from spleenseg.inference.memory import NetworkMemory, bytes_of, on_disk, plan
 from spleenseg.inference.segment import segment
 
 from .runs import blocks, brightness_run, write_scan
@@ -78,6 +79,22 @@ def test_probabilities_on_disk_are_those_in_memory(tmp_path: Path) -> None:
     held, spilled = (predict_slices(hu, predictor, keep_probability=True, spill=place) for place in (None, tmp_path))
     assert isinstance(spilled.probability, np.memmap)
     np.testing.assert_array_equal(spilled.probability, held.probability)
+
+
+def test_a_disk_too_small_for_probabilities_is_said_before_anything_is_computed(tmp_path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    with pytest.raises(UserError, match="No space left on device"):
+        on_disk((2, 8, 8), tmp_path)
+
+
+def test_labels_count_where_their_probabilities_are_held() -> None:
+    one, many = (
+        plan(LONG, 2 * 10**9, 64, FAST, keep_probability=False, held=19, channels=channels) for channels in (1, 15)
+    )
+    assert many.batch_size < one.batch_size
 
 
 PEAK = """

@@ -55,6 +55,12 @@ def test_fast_is_asked_for_and_is_another_setting_or_refused_where_the_processor
     assert 0 < np.abs(probability[0] - probability[1]).mean() < 0.05
 
 
+def test_a_batch_is_filled_up_to_what_fits_not_to_what_was_asked_for_at_first(run):
+    predictor = load_predictor(run, engine="openvino", batch_size=4)
+    predict_slices(smooth((3, 32, 24)), predictor, batch_size=2)
+    assert predictor.engine._compiled[0][0] == 2
+
+
 def test_fast_is_refused_where_it_would_do_nothing(run):
     with pytest.raises(UserError, match="engine openvino, not by onnx"):
         load_predictor(run, engine="onnx", precision="fast")

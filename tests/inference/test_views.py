@@ -64,6 +64,13 @@ def test_what_lies_outside_of_a_view_is_air_and_never_organ(run: Path) -> None:
     assert not predict_slices(hu, with_views(load_predictor(run))).labels.any()
 
 
+def test_a_network_is_told_how_often_it_is_asked(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, told = load_predictor(run), []
+    monkeypatch.setattr(model.engine, "expect", lambda slices, batch_size: told.append(slices))
+    predict_slices(np.stack([disc()] * 3), with_views(model))
+    assert told == [3 * (1 + len(views((64, 64), model.record.mirrored)))]
+
+
 def test_views_of_an_exported_model_are_those_of_keras(run: Path, tmp_path: Path) -> None:
     path = export(run, tmp_path / "m.onnx").path
     hu = np.stack([disc(shape=(50, 70)), disc(shape=(50, 70), radius=8)])

@@ -17,7 +17,7 @@ Set = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what an earlier run began.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads to use (default: all cores).")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="Threads to use (default: all cores).")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show warnings and errors only.")]
 Engine = Annotated[
     str | None, typer.Option(help="keras, onnx or openvino (default: onnx for an exported model, else keras).")

@@ -8,11 +8,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
 _MALLOPT = {-3: 1 << 30, -1: (1 << 31) - 1, -8: 1}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_ARENA_MAX of malloc.h
-_FEW_SLICES = 2 * 1024 * 1024  # bytes of files: four slices of 512 x 512 that nobody has compressed
+_FEW_SLICES = 2_200_000  # bytes of files: four slices of 512 x 512 that nobody has compressed, and their header
+_NO_SCANS = ("--model", "--out", "-o")
 _NEW_OBJECTS = 50_000  # between two looks for garbage; Python's own 700 cost a twentieth of the imports
 
 
@@ -86,12 +88,13 @@ def leave(status: int) -> NoReturn:
 
 def _shows_few_slices(arguments: Sequence[str]) -> bool:
     """Guess by their size whether the scans among the words have few slices; a wrong guess costs time, no more."""
-    model = _value(arguments, "--model")
+    words = pairwise(arguments)  # the first is the command
     try:
-        scans = [path for word in arguments if word != model and (path := Path(word)).exists()]
-        return all(path.is_file() for path in scans) and sum(path.stat().st_size for path in scans) <= _FEW_SLICES
+        scans = [path for before, word in words if before not in _NO_SCANS and (path := Path(word)).exists()]
+        few = all(path.is_file() for path in scans) and sum(path.stat().st_size for path in scans) <= _FEW_SLICES
     except (OSError, ValueError):  # a word that no file can be called, or one gone in between
         return False
+    return few and bool(scans)
 
 
 def _value(arguments: Sequence[str], option: str) -> str | None:

@@ -81,7 +81,7 @@ def diagnose(*, seconds: float = SECONDS, reporter: Reporter = SILENT) -> Diagno
         seconds: how long to measure speed; 0: not at all.
         reporter: says what is going on.
     """
-    from spleenseg.inference.onnx_session import usable_cores
+    from spleenseg.inference.engine_choice import usable_cores
 
     found, memory = parts(), machine_memory()
     per_slice = None

@@ -37,10 +37,14 @@ def named(model: Path) -> Path:
     Anything that looks like a path, with a folder or an ending, is returned as it is.
 
     Raises:
-        UserError: see `builtin_model`.
+        UserError: see `builtin_model`; or nobody may look there.
     """
     is_word = len(model.parts) == 1 and not model.suffix
-    return builtin_model(str(model)) if is_word and not model.exists() else model
+    try:
+        exists = model.exists()
+    except OSError as error:
+        raise UserError(f"cannot read model {model}: {error.strerror or error}") from error
+    return builtin_model(str(model)) if is_word and not exists else model
 
 
 def _listed() -> str:

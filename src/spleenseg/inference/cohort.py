@@ -40,6 +40,7 @@ class Cohort:
         """Segment what is not finished; tables and record are up to date after every scan."""
         for entry, table in zip((_VOLUMES, _LOG), TABLES, strict=True):
             self.ledger.begin(entry, "", self.one.settings, [table])
+        self.ledger.save()
         results = []
         with self.reporter.task("segmenting scans", len(scans)) as task:
             for scan in scans:

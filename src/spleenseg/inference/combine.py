@@ -25,6 +25,7 @@ class Combined:
     Attributes:
         members: the models; labels and looks are the same of all.
         answer: int16 HU [N, S, H, W] and the size of a pixel -> float32 [N, H, W, K], see `HuEngine.of_hu`.
+        views: how often each is asked for a slice.
         threshold: see `labels_of`.
         settings: fingerprint of all that decides a label.
         record: what is known of them together.
@@ -37,6 +38,7 @@ class Combined:
     settings: str
     record: Record
     memory: NetworkMemory
+    views: int = 1
 
     @property
     def first(self) -> Predictor:
@@ -58,10 +60,10 @@ class Combined:
         """Label name -> value in label maps."""
         return self.first.names
 
-    def expect(self, slices: int) -> None:
-        """See `HuEngine.expect`."""
+    def expect(self, slices: int, batch_size: int) -> None:
+        """See `Engine.expect`."""
         for member in self.members:
-            member.expect(slices)
+            member.expect(self.views * slices, batch_size)
 
     def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """See `HuEngine.of_hu`."""

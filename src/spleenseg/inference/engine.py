@@ -16,6 +16,14 @@ HU = npt.NDArray[np.int16]
 class Engine(Protocol):
     """A loaded network on the grid it was built for."""
 
+    def expect(self, slices: int, batch_size: int) -> None:
+        """Say what comes next; how the network is loaded, and what memory it takes, may depend on it.
+
+        Args:
+            slices: how often the network is asked for one.
+            batch_size: how many at once, at most.
+        """
+
     def probabilities(self, batch: Floats) -> Floats:
         """Predict a batch.
 
@@ -30,9 +38,6 @@ class Engine(Protocol):
 @runtime_checkable
 class HuEngine(Engine, Protocol):
     """A network with window, display, resizing and neighbours inside: an exported model."""
-
-    def expect(self, slices: int) -> None:
-        """Say how many slices the scan has that is predicted next; what is loaded for them may depend on it."""
 
     def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """Predict slices of a scan.

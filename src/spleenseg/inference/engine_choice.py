@@ -1,7 +1,8 @@
-"""The names of engines and precisions, the files they run, and which engine is the fastest. Light to import."""
+"""Engines and precisions by their names, the files they run, the fastest, and the cores it has. Light to import."""
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 ENGINES = KERAS, ONNX, OPENVINO = ("keras", "onnx", "openvino")
@@ -18,3 +19,8 @@ def fastest(precision: str) -> str | None:
     if precision == INT8:
         return OPENVINO if find_spec("openvino") else ONNX
     return OPENVINO if precision == FAST else None
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

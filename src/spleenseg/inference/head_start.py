@@ -14,8 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from spleenseg.errors import UserError
-from spleenseg.inference.builtin import DEFAULT, named
+from spleenseg.inference.builtin import builtin_model, named
 from spleenseg.inference.engine_choice import EXACT, EXPORTED_NAME, INT8, INT8_NAME, ONNX, OPENVINO, SUFFIX, fastest
 from spleenseg.inference.meanwhile import Meanwhile
 from spleenseg.inference.onnx_session import Layout, new_session, read_checked
@@ -90,14 +89,8 @@ def head_start(model: Path | None, asked: Asked) -> Iterator[None]:
         model: as asked for: an exported model, a run folder, the name of a built-in model; None: the default one.
         asked: what else is known.
     """
-    path = _file_of(model or Path(DEFAULT), asked.precision)
-    engine = asked.engine or fastest(asked.precision) or ONNX
-    if path is not None and engine in (ONNX, OPENVINO):
-        _begun[path] = Meanwhile(lambda: Ahead.of(path, asked))
-        with suppress(
-            ImportError, UserError
-        ):  # here, while the file is read: threads that import get in each other's way
-            import_module("onnxruntime") if engine == ONNX else import_without_telemetry()
+    with suppress(Exception):
+        _begin(model, asked)
     try:
         yield
     finally:
@@ -113,11 +106,18 @@ def begun(path: Path) -> Ahead | None:
         return None
 
 
-def _file_of(model: Path, precision: str) -> Path | None:
-    """Return the exported model that a word means, None where there is none."""
-    try:
-        path = named(model)
-    except UserError:
-        return None
+def _begin(model: Path | None, asked: Asked) -> None:
+    path = _file_of(model, asked.precision)
+    engine = asked.engine or fastest(asked.precision) or ONNX
+    if path is None or engine not in (ONNX, OPENVINO):
+        return
+    _begun[path] = Meanwhile(lambda: Ahead.of(path, asked))
+    # here, while the file is read: threads that import get in each other's way
+    import_module("onnxruntime") if engine == ONNX else import_without_telemetry()
+
+
+def _file_of(model: Path | None, precision: str) -> Path | None:
+    """Return the exported model that is meant, None where there is none."""
+    path = builtin_model() if model is None else named(model)
     path = path if path.suffix == SUFFIX else path / (INT8_NAME if precision == INT8 else EXPORTED_NAME)
     return path if path.is_file() else None

@@ -23,6 +23,10 @@ class KerasEngine:
         self.model = model
         self.batch_size = batch_size
 
+    def expect(self, slices: int, batch_size: int) -> None:
+        """See `Engine.expect`."""
+        self.batch_size = batch_size
+
     def probabilities(self, batch: Floats) -> Floats:
         """See `Engine.probabilities`."""
         starts = range(0, len(batch), self.batch_size)

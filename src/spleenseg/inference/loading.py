@@ -18,14 +18,18 @@ from spleenseg.inference.engine_choice import (
     FAST,
     INT8,
     INT8_NAME,
+    KERAS,
+    ONNX,
+    OPENVINO,
     PRECISIONS,
     SUFFIX,
     fastest,
 )
+from spleenseg.inference.exported_engine import ModelFile
 from spleenseg.inference.fitted import Fitted
 from spleenseg.inference.labels import HALF
 from spleenseg.inference.meanwhile import Meanwhile
-from spleenseg.inference.onnx_engine import ModelFile, OnnxEngine
+from spleenseg.inference.onnx_engine import OnnxEngine
 from spleenseg.inference.postprocess import NOTHING
 from spleenseg.inference.predictor import Predictor, fingerprint, require_honoured
 from spleenseg.inference.record import Record, trained_mirrored
@@ -81,7 +85,7 @@ def load_predictor(
         precision, engine = INT8, engine or fastest(INT8)
     if precision != EXACT:
         reporter.warn(f"{_CHANGED[precision]}: some voxels differ from float32; {file.card.cost(precision)}")
-    return _of_file(file, engine or "onnx", precision, batch_size, threshold, threads)
+    return _of_file(file, engine or ONNX, precision, batch_size, threshold, threads)
 
 
 def load_run(run: Path | Config, threshold: float, reporter: Reporter = SILENT) -> Trained:
@@ -104,16 +108,16 @@ def _require_known(engine: str | None, precision: str) -> None:
         raise UserError(f"no engine '{engine}'{did_you_mean(engine, ENGINES)}; there are {', '.join(ENGINES)}")
     if precision not in PRECISIONS:
         raise UserError(f"no precision '{precision}'; there are {', '.join(PRECISIONS)}")
-    if precision == FAST and engine not in (None, "openvino"):
+    if precision == FAST and engine not in (None, OPENVINO):
         raise UserError(f"precision fast is computed by the engine openvino, not by {engine}; leave --engine out")
-    if precision == INT8 and engine == "keras":
+    if precision == INT8 and engine == KERAS:
         raise UserError("precision int8 is computed by the engines openvino and onnx; leave --engine out")
 
 
 def _exported(model: Path | Config, engine: str | None, precision: str, reporter: Reporter) -> ModelFile | None:
     """Return the exported model to run, None where the Keras network is to run."""
     if isinstance(model, Path) and model.suffix == SUFFIX:
-        if engine == "keras":
+        if engine == KERAS:
             raise UserError(f"{model} is an exported model; Keras runs the run folder it came from")
         return _of_precision(ModelFile.read(model), precision)
     if isinstance(model, Path) and model.suffix in _FOR_OTHERS:
@@ -122,7 +126,7 @@ def _exported(model: Path | Config, engine: str | None, precision: str, reporter
             "computes these with OpenVINO)"
         )
     path = _root(model) / (INT8_NAME if precision == INT8 else EXPORTED_NAME)
-    if engine == "keras" or (engine is None and not path.is_file()):
+    if engine == KERAS or (engine is None and not path.is_file()):
         return None
     weights = RunManifest.read(_root(model) / MANIFEST_NAME).weights
     if not path.is_file():
@@ -199,7 +203,7 @@ def _load_what_is_needed_later() -> None:
 
 
 def _running(file: ModelFile, engine: str, precision: str, batch_size: int, threads: int | None) -> Engine:
-    if engine == "onnx":
+    if engine == ONNX:
         return OnnxEngine(file, batch_size, threads)
     from spleenseg.inference.openvino_engine import OpenVinoEngine
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ _WEIGHTS = 4  # times the file: its bytes, the engine's own, those in the order 
 _VOXEL = 5  # bytes: int16 HU, uint8 labels, and twice a byte while the scan is brought into order or measured
 _PROBABILITY = 4  # bytes a voxel
 _KEPT = 3  # times the activations: an engine keeps memory for its own orders of them and from its first step
-_SLICE = 16  # bytes a pixel of the scan: HU and probabilities on their way through the network
+_SLICE = 8  # bytes a pixel of the scan: HU on their way into the network
+_COPIES = 2  # of probabilities on their way out of it
 _USUAL = 64 * _PROBABILITY  # bytes of activations a pixel, of networks that nobody measured
 
 
@@ -84,6 +87,7 @@ def plan(
     network: NetworkMemory,
     keep_probability: bool,
     held: int = 0,
+    channels: int = 1,
 ) -> Plan:
     """Decide what fits beside a scan: first smaller batches give way, then the probabilities go to disk.
 
@@ -94,13 +98,15 @@ def plan(
         network: what the network takes.
         keep_probability: whether probabilities are wanted.
         held: slices whose probabilities are held at once beside them, for smoothing.
+        channels: probabilities of a pixel.
 
     Raises:
         UserError: the scan with one slice at a time takes more.
     """
     voxels = int(np.prod(shape, dtype=np.int64))
-    step = _KEPT * network.activations + _SLICE * shape[1] * shape[2]
-    always = _PROGRAM + _WEIGHTS * network.weights + _VOXEL * voxels + _PROBABILITY * held * shape[1] * shape[2]
+    pixels, probabilities = shape[1] * shape[2], _PROBABILITY * channels
+    step = _KEPT * network.activations + (_SLICE + _COPIES * probabilities) * pixels
+    always = _PROGRAM + _WEIGHTS * network.weights + _VOXEL * voxels + held * probabilities * pixels
     free = limit - always - step
     if free < 0:
         size = "x".join(map(str, shape[::-1]))
@@ -123,6 +129,22 @@ def on_disk(shape: tuple[int, ...], folder: Path) -> Floats:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(prefix=".writing-", dir=folder) as file:
+            _reserve(file.fileno(), _PROBABILITY * int(np.prod(shape, dtype=np.int64)))
             return np.memmap(file, np.float32, "w+", shape=shape)
     except OSError as error:
         raise UserError(f"cannot write probabilities to {folder}: {error.strerror or error}") from error
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take room on the disk: what is missing is an error here, and on a mapped page it would end the process.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # not every file system can
+            raise

@@ -89,6 +89,7 @@ class OneScan:
             self.predictor.memory,
             self.probabilities,
             held=len(smoothing.weights) if smoothing else 0,
+            channels=1 if len(self.predictor.names) == 1 else 1 + len(self.predictor.names),
         )
         with self.reporter.task(f"slices of {volume.case}", len(volume.array)) as task:
             return predict_slices(

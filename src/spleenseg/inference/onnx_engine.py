@@ -2,121 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from spleenseg.datasets.millimetres import PixelSize
-from spleenseg.errors import UserError
-from spleenseg.inference.engine import HU, Floats
-from spleenseg.inference.head_start import Ahead, begun
-from spleenseg.inference.model_card import ModelCard
-from spleenseg.inference.onnx_session import Layout, are_few, new_session, read_checked
-from spleenseg.inference.openvino_network import read_network
-from spleenseg.volumes import apply_window
-
-Inputs = dict[str, npt.NDArray[Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class ModelFile:
-    """An exported model in memory: what was checked is what runs.
-
-    Attributes:
-        path: its name.
-        content: its bytes.
-        card: its metadata.
-        ahead: what was begun of it before; None: nothing.
-    """
-
-    path: Path
-    content: bytes
-    card: ModelCard
-    ahead: Ahead | None = None
-
-    @classmethod
-    def read(cls, path: Path) -> ModelFile:
-        """Read and check a model file.
-
-        Raises:
-            UserError: no such file, no ONNX, damaged, not self-contained, or it records nothing.
-        """
-        ahead = begun(path)
-        content, entries = (ahead.content, ahead.entries) if ahead else read_checked(path)
-        return cls(path, content, ModelCard.read(entries, path), ahead)
-
-    def digest(self) -> str:
-        """Return the SHA-256 of the content as hex digits."""
-        return self.ahead.digest.result() if self.ahead else hashlib.sha256(self.content).hexdigest()
-
-    def session(self, threads: int | None, layout: Layout) -> Any:
-        """Return ONNX Runtime's session of the content, see `new_session`."""
-        ahead = self.ahead
-        if ahead and ahead.session and (ahead.threads, ahead.layout) == (threads, layout):
-            return ahead.session.result()
-        return new_session(self.content, self.path, threads, layout)
-
-    def network(self) -> Any:
-        """Return what OpenVINO reads of the content, see `read_network`."""
-        if self.ahead and self.ahead.network:
-            return self.ahead.network.result()
-        return read_network(self.content, self.path)
-
-
-class ExportedEngine:
-    """What engines of exported models share: pictures are led through the same graph as HU.
-
-    Args:
-        card: of the model.
-        run: predicts {"hu": int16 HU [N, S, H, W]}, for models of `pixel_mm` with "spacing_mm", float32 [2]
-            -> float32 [N, K, H, W].
-        batch_size: slices a step.
-    """
-
-    def __init__(self, card: ModelCard, run: Callable[[Inputs], Floats], batch_size: int) -> None:
-        self._card, self._run, self._batch_size = card, run, batch_size
-        self._hu_of_grey = hu_of_every_grey(card.window_hu)
-
-    def expect(self, slices: int) -> None:
-        """See `HuEngine.expect`."""
-
-    def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
-        """See `HuEngine.of_hu`."""
-        fixed: Inputs = {}
-        if self._card.pixel_mm is not None:
-            assert size is not None  # whoever has the scan knows it
-            fixed = {"spacing_mm": np.array(size, np.float32)}
-        starts = range(0, len(stacks), self._batch_size)
-        batches = (np.ascontiguousarray(stacks[start : start + self._batch_size]) for start in starts)
-        parts = [self._run({"hu": batch, **fixed}) for batch in batches]
-        found = np.concatenate(parts) if parts else self._nothing(stacks.shape[2:])
-        return np.moveaxis(found, 1, -1)
-
-    def probabilities(self, batch: Floats) -> Floats:
-        """See `Engine.probabilities`; pictures must be grey, each grey is given as an HU that shows as it.
-
-        Raises:
-            UserError: a picture has colours.
-        """
-        grey = batch
-        if self._card.expectation.channels == 1:
-            if not (batch == batch[..., :1]).all():
-                raise UserError("an exported model sees CT, not colours; use --engine keras with the run folder")
-            grey = batch[..., :1]
-        hu = self._hu_of_grey[np.moveaxis(grey, -1, 1).astype(np.uint8)]
-        pixel = self._card.pixel_mm
-        size = None if pixel is None else (pixel, pixel)  # they are on the network's grid
-        if self._card.display == "radiological":
-            return self.of_hu(hu, size)
-        return self.of_hu(hu[..., ::-1], size)[:, :, ::-1]
-
-    def _nothing(self, size: tuple[int, ...]) -> Floats:
-        return np.zeros((0, self._card.num_classes, *size), np.float32)
+from spleenseg.inference.engine import Floats
+from spleenseg.inference.exported_engine import ExportedEngine, Inputs, ModelFile
+from spleenseg.inference.onnx_session import Layout, are_few
 
 
 class OnnxEngine(ExportedEngine):
@@ -124,7 +15,7 @@ class OnnxEngine(ExportedEngine):
 
     Args:
         model: the model.
-        batch_size: slices a step.
+        batch_size: slices a step, until `expect` says otherwise.
         threads: how many compute; None: one for each core this process may use.
 
     Raises:
@@ -133,39 +24,22 @@ class OnnxEngine(ExportedEngine):
 
     def __init__(self, model: ModelFile, batch_size: int = 4, threads: int | None = None) -> None:
         self._threads = threads
-        self._layout = model.ahead.layout if model.ahead else Layout.BLOCKED
-        self.session = model.session(threads, self._layout)
-        _require_interface(model, {item.name for item in self.session.get_inputs()}, self.session.get_outputs())
+        self._layout: Layout | None = model.ahead.layout if model.ahead else Layout.BLOCKED
+        self._session: Any = model.session(threads, self._layout)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        model.require_interface([item.name for item in inputs], [item.name for item in outputs])
         self._model = replace(model, ahead=None)  # what was begun is taken over, and not kept beside its successor
-        super().__init__(model.card, self._predict, batch_size)
+        super().__init__(model.card, batch_size)
 
-    def expect(self, slices: int) -> None:
-        """See `HuEngine.expect`: the session has the layout for so many, whichever it was begun with."""
+    def expect(self, slices: int, batch_size: int) -> None:
+        """See `Engine.expect`: the session has the layout for so many slices, whichever it was begun with."""
+        super().expect(slices, batch_size)
         layout = Layout.of(self._model.content, are_few(slices))
         if layout is not self._layout:
-            del self.session  # first, so that the weights are not held twice
-            self.session, self._layout = self._model.session(self._threads, layout), layout
+            self._session = self._layout = None  # first, so that the weights are not held twice
+            self._session = self._model.session(self._threads, layout)
+            self._layout = layout
 
-    def _predict(self, inputs: Inputs) -> Floats:
-        found: Floats = self.session.run(["probability"], inputs)[0]
+    def _run(self, inputs: Inputs) -> Floats:
+        found: Floats = self._session.run(["probability"], inputs)[0]
         return found
-
-
-def hu_of_every_grey(window: tuple[float, float]) -> HU:
-    """Return an HU that `apply_window` shows as each grey, int16 [256].
-
-    A window of fewer than 255 HU does not show every grey; the nearest that it shows stands for the others.
-    """
-    every = np.arange(-(1 << 15), 1 << 15).astype(np.int16)
-    greys = apply_window(every, window).astype(np.int64)  # rises with HU
-    shown, first = np.unique(greys, return_index=True)
-    wanted = np.arange(256)
-    right = np.clip(np.searchsorted(shown, wanted), 1, len(shown) - 1)
-    nearest = np.where(wanted - shown[right - 1] < shown[right] - wanted, right - 1, right)
-    return every[first[nearest]]
-
-
-def _require_interface(model: ModelFile, inputs: set[str], outputs: list[object]) -> None:
-    wanted = {"hu"} if model.card.pixel_mm is None else {"hu", "spacing_mm"}
-    if inputs != wanted or "probability" not in {getattr(item, "name", "") for item in outputs}:
-        raise UserError(f"{model.path} has other inputs or outputs than `spleenseg export` writes; export it again")

@@ -8,11 +8,11 @@ import numpy as np
 
 from spleenseg.errors import UserError
 from spleenseg.inference.engine import Floats
-from spleenseg.inference.onnx_engine import ExportedEngine, Inputs, ModelFile
-from spleenseg.inference.onnx_session import usable_cores
-from spleenseg.inference.openvino_network import import_without_telemetry
+from spleenseg.inference.engine_choice import EXACT, FAST, usable_cores
+from spleenseg.inference.exported_engine import ExportedEngine, Inputs, ModelFile
+from spleenseg.inference.openvino_network import computes_in_bfloat16, import_without_telemetry, said
 
-PRECISIONS = {"exact": "f32", "fast": "bf16"}
+HINTS = {EXACT: "f32", FAST: "bf16"}
 """What the layers compute in, by `--precision`; OpenVINO left alone would choose bfloat16 unasked."""
 
 
@@ -21,30 +21,32 @@ class OpenVinoEngine(ExportedEngine):
 
     Args:
         model: the model.
-        batch_size: slices a step.
+        batch_size: slices a step, until `expect` says otherwise.
         threads: how many compute; None: one for each core this process may use.
-        precision: a key of `PRECISIONS`.
+        precision: a key of `HINTS`.
 
     Raises:
         UserError: OpenVINO is missing, cannot run the model, or the processor lacks bfloat16.
     """
 
     def __init__(
-        self, model: ModelFile, batch_size: int = 4, threads: int | None = None, precision: str = "exact"
+        self, model: ModelFile, batch_size: int = 4, threads: int | None = None, precision: str = EXACT
     ) -> None:
         self._core = import_without_telemetry().Core()
-        if precision == "fast" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if precision == FAST and not computes_in_bfloat16(self._core):
             raise UserError("this processor does not compute in bfloat16; leave --precision fast out")
         self._settings = {
-            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads or usable_cores(),
         }
-        self._model = model.network()
+        self._network, self._path = model.network(), model.path
+        ports = (self._network.inputs, self._network.outputs)
+        model.require_interface(*([name for port in some for name in port.get_names()] for some in ports))
         self._compiled: tuple[tuple[int, ...], Any] | None = None
-        super().__init__(model.card, self._predict, batch_size)
+        super().__init__(model.card, batch_size)
 
-    def _predict(self, inputs: Inputs) -> Floats:
+    def _run(self, inputs: Inputs) -> Floats:
         """Predict a batch; a short last one is filled up, so that slices of one size are compiled for once."""
         hu = inputs["hu"]
         count = len(hu)
@@ -54,9 +56,17 @@ class OpenVinoEngine(ExportedEngine):
         return found[:count].copy()
 
     def _request(self, shape: tuple[int, ...]) -> Any:
-        """Return the model compiled for one shape: sizes known beforehand let OpenVINO drop what they decide."""
+        """Return the model compiled for one shape: sizes known beforehand let OpenVINO drop what they decide.
+
+        Raises:
+            UserError: OpenVINO cannot compute it.
+        """
         if self._compiled is None or self._compiled[0] != shape:
-            model = self._model.clone()
-            model.reshape({"hu": list(shape)})
-            self._compiled = (shape, self._core.compile_model(model, "CPU", self._settings))
+            self._compiled = None  # first, so that two are not held at once
+            try:
+                network = self._network.clone()
+                network.reshape({"hu": list(shape)})
+                self._compiled = (shape, self._core.compile_model(network, "CPU", self._settings))
+            except RuntimeError as error:
+                raise UserError(f"OpenVINO cannot run {self._path}: {said(error)}") from error
         return self._compiled[1]

@@ -40,5 +40,14 @@ def read_network(content: bytes, path: Path) -> Any:
     try:
         return core.read_model(model=content)
     except RuntimeError as error:
-        line = str(error).strip().split("\n")[-1][:200]
-        raise UserError(f"OpenVINO cannot read {path}: {line}") from error
+        raise UserError(f"OpenVINO cannot read {path}: {said(error)}") from error
+
+
+def computes_in_bfloat16(core: Any) -> bool:
+    """Return whether this processor does, by what OpenVINO finds."""
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def said(error: RuntimeError) -> str:
+    """Return what OpenVINO says at the end of the many lines of its errors."""
+    return str(error).strip().split("\n")[-1][:200]

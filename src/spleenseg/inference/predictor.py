@@ -62,8 +62,8 @@ class SliceModel(Protocol):
     def memory(self) -> NetworkMemory:
         """What it takes beside the scan."""
 
-    def expect(self, slices: int) -> None:
-        """See `HuEngine.expect`."""
+    def expect(self, slices: int, batch_size: int) -> None:
+        """See `Engine.expect`."""
 
     def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """Predict slices, int16 HU [N, S, H, W] as `HuEngine.of_hu` takes them -> float32 [N, H, W, K]."""
@@ -132,10 +132,9 @@ class Predictor:
             for (picture, step), found in zip(group, self.engine.probabilities(batch), strict=True):
                 yield at_size(found, (picture.shape[0], picture.shape[1]), step)
 
-    def expect(self, slices: int) -> None:
-        """See `HuEngine.expect`."""
-        if isinstance(self.engine, HuEngine):
-            self.engine.expect(slices)
+    def expect(self, slices: int, batch_size: int) -> None:
+        """See `Engine.expect`."""
+        self.engine.expect(slices, batch_size)
 
     def of_hu(self, stacks: HU, size: PixelSize | None = None) -> Floats:
         """Predict slices of a scan, see `HuEngine.of_hu`."""

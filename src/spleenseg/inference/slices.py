@@ -117,7 +117,7 @@ def _found(
     asked = ~black
     asked[np.flatnonzero(black)[:1]] = True
     stacks = (with_neighbours(hu, int(z), predictor.expectation, slice_mm) for z in np.flatnonzero(asked))
-    predictor.expect(int(asked.sum()))
+    predictor.expect(int(asked.sum()), batch_size)
     answers = _answers(stacks, predictor, pixel_size, batch_size)
     of_air: Floats | None = None
     for slice_is_black in black:

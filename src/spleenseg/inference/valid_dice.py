@@ -14,6 +14,7 @@ from spleenseg.datasets.millimetres import Step
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
 from spleenseg.inference.engine import Floats
+from spleenseg.inference.engine_choice import FAST
 from spleenseg.inference.labels import labels_of
 from spleenseg.inference.predictor import at_size
 from spleenseg.metrics.overlap import Counts, confusion, dice
@@ -73,18 +74,18 @@ def openvino(network: ModelProto, precision: str) -> Predict | None:
 
     Args:
         network: the network.
-        precision: a key of `openvino_engine.PRECISIONS`.
+        precision: a key of `openvino_engine.HINTS`.
     """
     if find_spec("openvino") is None:
         return None
-    from spleenseg.inference.openvino_engine import PRECISIONS
-    from spleenseg.inference.openvino_network import import_without_telemetry
+    from spleenseg.inference.openvino_engine import HINTS
+    from spleenseg.inference.openvino_network import computes_in_bfloat16, import_without_telemetry
 
     core = import_without_telemetry().Core()
-    if precision == "fast" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if precision == FAST and not computes_in_bfloat16(core):
         return None
     model = core.read_model(model=network.SerializeToString())
-    compiled: Any = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]})
+    compiled: Any = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision]})
     return lambda images: np.array(compiled([images])[0])
 
 

@@ -30,14 +30,15 @@ def with_views(model: Predictor | Combined) -> Combined:
     It takes as many times as long as there are views: five, or six with the mirrored one.
     """
     record = model.record
-    words = f"{record.engine}, {1 + len(ANGLES) + len(SCALES) + record.mirrored} views"
+    count = 1 + len(ANGLES) + len(SCALES) + record.mirrored
     return Combined(
         members=[model] if isinstance(model, Predictor) else model.members,
         answer=lambda stacks, size: _answer(model, stacks, size),
         threshold=model.threshold,
         settings=f"{model.settings} tta",
-        record=replace(record, engine=words, quality={}),
+        record=replace(record, engine=f"{record.engine}, {count} views", quality={}),
         memory=model.memory,
+        views=count,
     )
 
 
