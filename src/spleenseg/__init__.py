@@ -1,6 +1,6 @@
 """spleenseg: organ segmentation on CT, from one config file.
 
-Every command of the program is a function here, typed, and silent unless given a reporter:
+The main commands of the program are functions here, typed, and silent unless given a reporter:
 
     import spleenseg
     spleenseg.prepare("Task09_Spleen", "dataset/Spleen")
@@ -71,3 +71,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'spleenseg' has no attribute {name!r}")
     module, attribute = _HOMES[name]
     return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})  # so that help() tells of functions that are not loaded yet

@@ -35,9 +35,11 @@ def test_the_starter_has_the_references_keys() -> None:
     assert ours - theirs == {"seed", "overlay_style"}
 
 
-def test_the_project_in_the_repository_is_the_starter() -> None:
-    assert PROJECT.read_text(encoding="utf-8") == starter_config("Spleen", "../../dataset/Spleen")
-    assert load_config(PROJECT, strict=True).warnings == ()
+@pytest.mark.parametrize("recommended", [False, True])
+def test_the_projects_in_the_repository_are_the_starters(recommended: bool) -> None:
+    path = PROJECT.with_name("recommended.config") if recommended else PROJECT
+    assert path.read_text(encoding="utf-8") == starter_config("Spleen", "../../dataset/Spleen", recommended)
+    assert load_config(path, strict=True).warnings == ()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="runs a POSIX shell script")

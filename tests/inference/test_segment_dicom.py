@@ -46,6 +46,14 @@ def test_folders_and_archives_become_cases_and_every_format_holds_the_same_label
     assert [scan.status for scan in again.scans] == ["kept", "kept"]
 
 
+def test_a_dicomdir_beside_the_series_is_no_image(tmp_path: Path, run: Path) -> None:
+    folder = write_series(tmp_path / "export/CT_1", blocks((3, 32, 16)))
+    for place in (tmp_path / "export", folder):
+        (place / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    summary = segment([tmp_path / "export"], tmp_path / "out", run)
+    assert [(scan.case, scan.status) for scan in summary.scans] == [("CT_1", "done")]
+
+
 def test_interpolated_slices_are_said_in_the_outputs(tmp_path: Path, run: Path) -> None:
     folder = write_series(tmp_path / "ct", blocks((5, 32, 16)), shuffled=False)
     (folder / "IM0002").unlink()

@@ -51,11 +51,14 @@ def new(
     dataset: Annotated[
         Path | None, typer.Option(help="Folder with train, valid, test (default: DIR/dataset/NAME).")
     ] = None,
+    recommended: Annotated[
+        bool, typer.Option("--recommended", help="A small, fast network and its training, not the reference's.")
+    ] = False,
 ) -> None:
     """Start a project: a commented config, and scripts that train, evaluate and infer. Overwrites nothing."""
     from spleenseg.config import new as new_project
 
-    for path in new_project(folder, name, dataset):
+    for path in new_project(folder, name, dataset, recommended):
         typer.echo(path)
 
 

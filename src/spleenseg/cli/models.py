@@ -43,7 +43,7 @@ def list_(
 
 @app.command()
 def show(config: ConfigFile, set_: Set = None) -> None:
-    """Write the table of a network's layers and a drawing of it, where section [inspect] of the config says."""
+    """Write the table of a network's layers and a drawing of it, where section inspect of the config says."""
     from spleenseg.config import load_config
     from spleenseg.models.inspect import show as run
 

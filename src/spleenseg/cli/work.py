@@ -86,7 +86,7 @@ def evaluate(
     overrides: Set = None,
     section: Annotated[str | None, typer.Option(help="train, eval or test (default: the config's).")] = None,
     threshold: Annotated[
-        str | None, typer.Option(help="Probability, or auto: the best on [eval] (default: the config's).")
+        str | None, typer.Option(help="Probability, or auto: the best on section eval (default: the config's).")
     ] = None,
     predictions: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Compare label maps of this folder, without a network.")

@@ -21,6 +21,7 @@ _OTHER_SUFFIXES = (
     ".config .ini .h5 .keras .onnx .py .pdf .exe .dll .inf"
 )
 _OTHER_KINDS = frozenset(_OTHER_SUFFIXES.split())
+_DIRECTORY = "DICOMDIR"  # a table of contents: DICOM by its format, and no image
 _UNREADABLE = (
     OSError,
     RuntimeError,  # encrypted, or packed in a way zipfile does not know
@@ -113,11 +114,11 @@ def members(path: Path) -> list[Member]:
 
 def _candidates(path: Path) -> Iterator[Member]:
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() not in _OTHER_KINDS)
+        files = sorted(file for file in path.iterdir() if _may_be_image(file))
         yield from (Member(file) for file in files if file.name[0] != "." and file.is_file())
     elif path.suffix.lower() == ".zip":
         yield from _entries(path)
-    elif path.is_file():
+    elif path.is_file() and path.name.upper() != _DIRECTORY:
         yield Member(path)
 
 
@@ -129,8 +130,12 @@ def _entries(path: Path) -> Iterator[Member]:
     entries = [entry for entry in archive.infolist() if entry.filename and not entry.is_dir()]
     _require_modest(path, entries)
     for entry in sorted(entries, key=lambda entry: entry.filename):
-        if Path(entry.filename).suffix.lower() not in _OTHER_KINDS:
+        if _may_be_image(Path(entry.filename)):
             yield Member(path, archive, entry)
+
+
+def _may_be_image(path: Path) -> bool:
+    return path.suffix.lower() not in _OTHER_KINDS and path.name.upper() != _DIRECTORY
 
 
 def _require_modest(path: Path, entries: list[zipfile.ZipInfo]) -> None:
