@@ -15,6 +15,7 @@ from spleenseg.inference import builtin
 from spleenseg.inference.builtin import NAMES, builtin_model, named
 from spleenseg.inference.export import export
 from spleenseg.inference.exported_engine import ModelFile
+from spleenseg.inference.reading import Reading
 from spleenseg.inference.segment import segment
 from spleenseg.phantom import make_patient
 from spleenseg.volumes import Volume, write_volume
@@ -123,6 +124,17 @@ def test_segment_asks_no_network_and_loads_no_training_framework(exported: Path,
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[-2] == "[]"
     assert (tmp_path / "out" / "scan.nii.gz").is_file()
+
+
+def test_the_built_in_model_tells_what_dice_to_expect_unless_it_finds_nothing(shipped: Path, tmp_path: Path) -> None:
+    scans = [patient(tmp_path / "with.nii.gz", 7, 128, 40), tmp_path / "fat.nii.gz"]
+    fat = np.full((128, 128, 4), -90, np.int16)  # black in the model's window
+    write_volume(Volume.from_stored(fat, np.diag([-3.0, -3.0, 5.0, 1.0]), case="fat"), scans[1])
+    segment(scans, tmp_path / "out", reading=Reading(force=True))
+    with (tmp_path / "out" / "volumes.csv").open() as file:
+        rows = {row["case"]: row for row in csv.DictReader(file)}
+    assert 0.8 <= float(rows["with"]["quality"]) <= 1
+    assert (float(rows["fat"]["volume_ml"]), rows["fat"]["quality"]) == (0, "")
 
 
 def found_ml(folder: Path, scans: list[Path]) -> list[float]:

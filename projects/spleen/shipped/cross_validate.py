@@ -5,20 +5,18 @@
 Once, `pretrain.config` beside this file trains on synthetic patients alone (`make_dataset.py --only-synthetic`). From
 there every fold trains `train.config` on a dataset of `make_dataset.py --hold-out FOLD` and is evaluated on the
 patients it left out. What is finished in WORK is not trained again, so a stopped run goes on. WORK gets `figures.json`:
-the Dice of every slice with a spleen, their mean, its interval over patients, and the least; and of all five folds
-`quality.json`: how the Dice of a patient follows from how little its mask changes with the threshold, which
-make_model.py puts into the model.
+the Dice of every slice with a spleen, their mean, its interval over patients, and the least; and "without_truth", for
+every patient with a spleen how well the masks of several thresholds agree beside its Dice (see tell_quality.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from recipe import QUALITY, Recipe, overrides, spleenseg
+from recipe import Recipe, overrides, spleenseg
 
 from spleenseg.config import load_config
 from spleenseg.datasets.slices import SliceSet
@@ -27,7 +25,7 @@ from spleenseg.files import write_json
 from spleenseg.inference.labels import HALF
 from spleenseg.metrics.calibration import BINS, dice_by_threshold
 from spleenseg.metrics.confidence import mean_interval
-from spleenseg.metrics.quality import QualityCalibration, agreement_of_histogram
+from spleenseg.metrics.quality import agreement_of_histogram
 from spleenseg.models.run_folder import load_trained
 from spleenseg.progress import SILENT
 
@@ -59,15 +57,14 @@ def figures(tables: list[Path]) -> dict[str, object]:
     }
 
 
-def told_without_truth(recipe: Recipe, fold: int) -> list[tuple[float, float]]:
-    """Return the agreement of the thresholds' masks and the Dice of every patient with a spleen that a fold left out."""
+def without_truth(recipe: Recipe, fold: int) -> list[tuple[float, float]]:
+    """Return agreement of the thresholds' masks and Dice of every patient with a spleen that a fold left out."""
     config = load_config(recipe.fold(fold) / "train.config", recipe.settings)
     found = predict_all(load_trained(config), SliceSet.from_config(config, "test"), HALF, SILENT)
-    place = round(HALF * BINS)
     return [
-        (agreement_of_histogram(counts), float(dice_by_threshold(counts)[place]))
+        (agreement_of_histogram(counts), float(dice_by_threshold(counts)[round(HALF * BINS)]))
         for counts in found.histograms.values()
-        if counts[0, 1].sum() > 0
+        if counts[0, 1].any()
     ]
 
 
@@ -81,15 +78,12 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="settings", help="over the config")
     given = parser.parse_args()
     recipe = Recipe(given.msd.absolute(), given.amos.absolute(), given.work.absolute(), given.settings)
-    tables = []
+    tables, told = [], []
     for fold in given.fold:
         tables.append(evaluated(recipe, fold))
-        found = figures(tables)
-        write_json(given.work / "figures.json", {"folds": given.fold[: len(tables)], **found})
-    if sorted(given.fold) == list(range(FOLDS)):
-        pairs = [pair for fold in given.fold for pair in told_without_truth(recipe, fold)]
-        line = QualityCalibration.fit(*zip(*pairs, strict=True))
-        write_json(given.work / QUALITY, {"spleen": asdict(line)})
+        told += without_truth(recipe, fold)
+        found = {"folds": given.fold[: len(tables)], **figures(tables), "without_truth": told}
+        write_json(given.work / "figures.json", found)
 
 
 if __name__ == "__main__":

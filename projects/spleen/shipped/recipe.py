@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
-QUALITY = "quality.json"
-"""How the Dice of a mask follows from what is known without truth, by label: what cross_validate.py found."""
 
 
 @dataclass(frozen=True)

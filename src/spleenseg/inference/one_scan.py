@@ -113,7 +113,7 @@ class OneScan:
         quality = {
             name: known[name].predict(agreement_of_sizes([int(size) for size in sizes]))
             for name, sizes in zip(names, prediction.sizes, strict=True)
-            if name in known
+            if name in known and sizes.any()  # where nothing is found all agree, and nothing is known
         }
         return replace(prediction, labels=labels), Origin(pieces, quality, record.engine)
 
