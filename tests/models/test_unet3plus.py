@@ -115,6 +115,7 @@ def test_what_is_absent_is_nowhere(make_config: MakeConfig, classes: int) -> Non
 
 
 def test_guidance_is_learnt_from_the_segmentation_alone(make_config: MakeConfig) -> None:
+    keras.utils.set_random_seed(4)  # in so narrow a network the largest presence may lie where all features are zero
     config = make_config(model="UNet3Plus", classification_guided=True, deep_supervision=True)
     learner = logits_model(build_model(config.model), deep_supervision=True)
     assert [tuple(output.shape) for output in learner.outputs] == [(None, 32, 32, 1)] * 3

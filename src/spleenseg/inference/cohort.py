@@ -40,7 +40,6 @@ class Cohort:
         """Segment what is not finished; tables and record are up to date after every scan."""
         for entry, table in zip((_VOLUMES, _LOG), TABLES, strict=True):
             self.ledger.begin(entry, "", self.one.settings, [table])
-        self.ledger.save()
         results = []
         with self.reporter.task("segmenting scans", len(scans)) as task:
             for scan in scans:
@@ -87,6 +86,7 @@ class Cohort:
         return str(item.rows[0][-1]) if item and item.rows and item.rows[0][-1] else None
 
     def _write_tables(self) -> None:
+        self.ledger.save()  # it knows them before they are there, also where the first scan failed
         rows = [row for _, item in sorted(self.ledger.items.items()) for row in item.rows]
         write_csv(self.ledger.folder / TABLES[0], COLUMNS, rows)
         write_csv(self.ledger.folder / TABLES[1], LOG_COLUMNS, self.log)
