@@ -50,6 +50,12 @@ def test_a_graphics_card_the_backend_does_not_see_is_named(tmp_path: Path) -> No
     assert "GPU 0: NVIDIA Example: not used by the backend; pip install 'spleenseg[gpu]'" in done.stderr
 
 
+def test_a_card_that_is_asked_for_and_not_there_is_an_error() -> None:
+    done = doctor("--seconds", "0", "--device", "gpu", CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
+    assert done.returncode == 2
+    assert done.stderr.strip().startswith("error: --device gpu: the backend sees no such graphics card")
+
+
 def test_what_is_missing_comes_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from spleenseg.doctor import parts
 

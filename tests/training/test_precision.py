@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from spleenseg.config import load_config
-from spleenseg.training.accelerators import Kind, capability_of
+from spleenseg.models.accelerators import Kind, capability_of
 from spleenseg.training.network import build
 from spleenseg.training.precision import fastest, resolve_precision
 
@@ -75,7 +75,7 @@ def test_without_a_card_the_processor_computes(backend: str) -> None:
     """The real backend is asked, in a process of its own: it is chosen once in a process."""
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    code = "from spleenseg.training.accelerators import accelerator; print(*accelerator())"
+    code = "from spleenseg.models.accelerators import accelerator; print(*accelerator())"
     environment = {**os.environ, "KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

@@ -3,8 +3,8 @@
     python cross_validate.py MSD_SLICES AMOS_CASE WORK [--fold N ...] [--set SECTION.KEY=VALUE ...]
 
 Once, `pretrain.config` beside this file trains on synthetic patients alone (`make_dataset.py --only-synthetic`). From
-there every fold trains `train.config` on a dataset of `make_dataset.py --hold-out FOLD` and is evaluated on the
-patients it left out. What is finished in WORK is not trained again, so a stopped run goes on. WORK gets `figures.json`:
+there every fold is trained as the shipped model is, by `train.config` and `finish.config`, on a dataset of
+`make_dataset.py --hold-out FOLD`, and evaluated on the patients it left out. What is finished in WORK is not trained again, so a stopped run goes on. WORK gets `figures.json`:
 the Dice of every slice with a spleen, their mean, its interval over patients, and the least; and "without_truth", for
 every patient with a spleen how well the masks of several thresholds agree beside its Dice (see tell_quality.py).
 """
@@ -30,6 +30,7 @@ from spleenseg.models.run_folder import load_trained
 from spleenseg.progress import SILENT
 
 FOLDS = 5
+CONFIG = "finish.config"  # of a fold's run folder
 
 
 def evaluated(recipe: Recipe, fold: int) -> Path:
@@ -37,7 +38,7 @@ def evaluated(recipe: Recipe, fold: int) -> Path:
     run = recipe.fold(fold)
     table = run / "slices.csv"
     if not table.exists():
-        spleenseg("evaluate", str(run / "train.config"), "--section", "test", "--quiet", *overrides(recipe.settings))
+        spleenseg("evaluate", str(run / CONFIG), "--section", "test", "--quiet", *overrides(recipe.settings))
     return table
 
 
@@ -59,7 +60,7 @@ def figures(tables: list[Path]) -> dict[str, object]:
 
 def without_truth(recipe: Recipe, fold: int) -> list[tuple[float, float]]:
     """Return agreement of the thresholds' masks and Dice of every patient with a spleen that a fold left out."""
-    config = load_config(recipe.fold(fold) / "train.config", recipe.settings)
+    config = load_config(recipe.fold(fold) / CONFIG, recipe.settings)
     found = predict_all(load_trained(config), SliceSet.from_config(config, "test"), HALF, SILENT)
     return [
         (agreement_of_histogram(counts), float(dice_by_threshold(counts)[round(HALF * BINS)]))
@@ -75,7 +76,7 @@ def main() -> None:
     parser.add_argument("amos", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--fold", type=int, nargs="+", default=list(range(FOLDS)), help="these alone")
-    parser.add_argument("--set", action="append", default=[], dest="settings", help="over the config")
+    parser.add_argument("--set", action="append", default=[], dest="settings", help="over both configs")
     given = parser.parse_args()
     recipe = Recipe(given.msd.absolute(), given.amos.absolute(), given.work.absolute(), given.settings)
     tables, told = [], []

@@ -24,7 +24,7 @@ class Recipe:
     Attributes:
         msd, amos: what make_dataset.py takes.
         root: gets a folder for each part. What is finished there is not trained again.
-        settings: "section.key=value" over train.config.
+        settings: "section.key=value" over train.config and finish.config.
     """
 
     msd: Path
@@ -37,15 +37,19 @@ class Recipe:
         return self._trained("pretrained", "pretrain.config", ["--only-synthetic"])
 
     def fold(self, fold: int) -> Path:
-        """Train without the patients of a fold, which become `test/`; return the run folder."""
-        start = f"model.init_from={self.pretrained()}"
-        return self._trained(f"fold{fold}", "train.config", ["--hold-out", str(fold)], start, *self.settings)
+        """Train without the patients of a fold, which become `test/`; return the run folder of the last part."""
+        return self._from_pretrained(f"fold{fold}", ["--hold-out", str(fold)])
 
     def whole(self) -> Path:
-        """Train on all patients, then finish; return the run folder of the last part."""
-        start = f"model.init_from={self.pretrained()}"
-        trained = self._trained("trained", "train.config", [], start, *self.settings)
-        return self._trained("finished", "finish.config", [], f"model.init_from={trained}")
+        """Train on all patients; return the run folder of the last part."""
+        return self._from_pretrained("whole", [])
+
+    def _from_pretrained(self, name: str, making: list[str]) -> Path:
+        start = self.pretrained()
+        for part in ("train", "finish"):
+            begun = [*self.settings, f"model.init_from={start}"]
+            start = self._trained(f"{name}_{part}", f"{part}.config", making, *begun)
+        return start
 
     def _trained(self, name: str, config: str, making: list[str], *settings: str) -> Path:
         run = self.root / name

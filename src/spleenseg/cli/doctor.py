@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spleenseg.cli.options import AsJson, Quiet, terminal
+from spleenseg.cli.options import AsJson, Device, Quiet, terminal
 
 if TYPE_CHECKING:
     from spleenseg.cli.terminal import Terminal
@@ -17,6 +17,7 @@ SCAN = 100  # slices of a usual abdominal scan
 
 def doctor(
     seconds: Annotated[float, typer.Option(min=0, help="How long to measure speed; 0: not at all.")] = 5.0,
+    device: Device = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> int:
@@ -26,7 +27,9 @@ def doctor(
     """
     from spleenseg.cli.tables import show_json
     from spleenseg.doctor.diagnosis import diagnose
+    from spleenseg.models.backend import see_device
 
+    see_device(device)
     shown = terminal(quiet or as_json)
     found = diagnose(seconds=seconds, reporter=shown)
     show_json(found.row()) if as_json else _show(found, shown)

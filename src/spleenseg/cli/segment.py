@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from spleenseg.cli.options import Components, Engine, FillHoles, MinMl, Precision, Quiet, Resume, Threads, terminal
+from spleenseg.cli.options import (
+    Components,
+    Device,
+    Engine,
+    FillHoles,
+    MinMl,
+    Precision,
+    Quiet,
+    Resume,
+    Threads,
+    engine_on,
+    terminal,
+)
 from spleenseg.cli.startup import load_nibabel_alone
 from spleenseg.errors import ExitCode
 
@@ -50,6 +62,7 @@ def segment(
     batch_size: Annotated[int, typer.Option(min=1, help="Slices predicted at once.")] = 4,
     max_memory: Annotated[str, typer.Option("--max-memory", metavar="SIZE", help="Memory to stay within.")] = "2GB",
     threads: Threads = None,
+    device: Device = None,
     resume: Resume = False,
     quiet: Quiet = False,
 ) -> None:
@@ -64,7 +77,7 @@ def segment(
         inputs,
         out,
         model,
-        engine=engine,
+        engine=engine_on(device, engine),
         precision=precision,
         threads=threads,
         threshold=threshold,

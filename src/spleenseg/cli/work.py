@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spleenseg.cli.options import ConfigFile, Engine, Precision, Quiet, Resume, Set, Threads, terminal
+from spleenseg.cli.options import (
+    ConfigFile,
+    Device,
+    Engine,
+    Precision,
+    Quiet,
+    Resume,
+    Set,
+    Threads,
+    engine_on,
+    terminal,
+)
 from spleenseg.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,11 +47,14 @@ def train(
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Folder of the repetition (default: RUN_repeated).")
     ] = None,
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Train the network a config describes; the best and the last state are kept."""
+    from spleenseg.models.backend import see_device
     from spleenseg.training.train import train as run
 
+    see_device(device)
     reporter = terminal(quiet)
     given = {"train.seed": seed, "train.threads": threads}
     more = [f"{key}={value}" for key, value in given.items() if value is not None]
@@ -106,11 +120,14 @@ def evaluate(
     folds: Annotated[
         bool, typer.Option("--folds", help="Evaluate the folds of train --folds, each on the cases it held out.")
     ] = False,
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Evaluate the best weights per case, or two folders of label maps: tables and a report."""
     from spleenseg.evaluation.cases import parse_empty
+    from spleenseg.models.backend import see_device
 
+    see_device(device)
     reporter, rule = terminal(quiet), parse_empty(empty)
     if folds:
         from spleenseg.evaluation.folds import evaluate_folds
@@ -171,6 +188,7 @@ def infer(
     overlay_style: Annotated[str | None, typer.Option(help="off, contour or fill (default: the config's).")] = None,
     tiled: Annotated[bool, typer.Option("--tiled", help="Cut large images into tiles (section tiledinfer).")] = False,
     resume: Resume = False,
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Predict masks and overlays for the images of a folder, at their own size."""
@@ -181,7 +199,7 @@ def infer(
         config,
         overrides=overrides or (),
         model=model,
-        engine=engine,
+        engine=engine_on(device, engine),
         precision=precision,
         overlay_style=overlay_style,
         tiled=tiled,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +19,14 @@ INSTALL = {
 }
 """The command that installs each backend."""
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+_NO_CARD = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "HIP_VISIBLE_DEVICES": "-1",
+    "JAX_PLATFORMS": "cpu",
+    "KERAS_TORCH_DEVICE": "cpu",
+}
+_SEEN_CARDS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+_DEVICE = re.compile(r"cpu|gpu(?::(\d{1,3}))?")
 
 
 def load_backend() -> None:
@@ -37,6 +46,44 @@ def load_backend() -> None:
             import_module("keras")
     except (ImportError, ValueError) as error:  # ValueError: a backend Keras has never heard of
         raise UserError(_what_to_install(error)) from error
+
+
+def see_device(device: str | None) -> None:
+    """Have the backend see one kind of device alone; call before it is loaded.
+
+    Args:
+        device: "cpu"; "gpu": the graphics cards; "gpu:N": one of them, counted from 0 among those that the
+            environment lets the backend see. None: whatever is there.
+
+    Raises:
+        UserError: no such device, or the backend cannot be loaded.
+    """
+    if device is None:
+        return
+    asked = _DEVICE.fullmatch(device)
+    if asked is None:
+        raise UserError(f"no device '{device}'; there are cpu, gpu and gpu:N, such as gpu:0")
+    if device == "cpu":
+        os.environ.update(_NO_CARD)
+        return
+    if asked[1] is not None:
+        for name in _SEEN_CARDS:
+            os.environ[name] = _one_of(os.environ.get(name), int(asked[1]))
+    load_backend()
+    from spleenseg.models.accelerators import accelerator
+
+    if accelerator()[0] == "processor":
+        raise UserError(
+            f"--device {device}: the backend sees no such graphics card; `spleenseg doctor` says what it sees"
+        )
+
+
+def _one_of(seen: str | None, number: int) -> str:
+    """Return the card of a number among those that a variable lists; one that does not exist where it lists fewer."""
+    if seen is None:
+        return str(number)
+    cards = [card.strip() for card in seen.split(",") if card.strip()]
+    return cards[number] if number < len(cards) else "-1"
 
 
 def _what_to_install(error: Exception) -> str:

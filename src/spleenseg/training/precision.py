@@ -6,7 +6,7 @@ import platform
 from collections.abc import Set
 from pathlib import Path
 
-from spleenseg.training.accelerators import Capability, Kind, accelerator
+from spleenseg.models.accelerators import Capability, Kind, accelerator
 
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 _BFLOAT16_FROM: Capability = (8, 0)  # NVIDIA's Ampere
