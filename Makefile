@@ -5,6 +5,8 @@ READY := .venv/.ready
 TESTS_OF_EXTRAS := $(addprefix tests/,inference/test_openvino_engine.py inference/test_export_int8.py \
 	inference/test_export_half.py inference/test_millimetres.py training/test_watching.py)
 
+PYTEST := $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder  # tests/conftest.py orders the modules
+
 .PHONY: demo test test-full test-extras lint setup setup-bench setup-extras lock
 
 setup: $(READY)
@@ -41,10 +43,10 @@ lint: setup
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/pytest -n 2 --dist loadscope
+	$(PYTEST)
 
 test-full: lint test-extras
-	$(BIN)/pytest -n 2 --dist loadscope --full
+	$(PYTEST) --full
 
 test-extras: setup-extras  # what needs an optional package; a process for each file
 	for tests in $(TESTS_OF_EXTRAS); do .venv-extras/bin/pytest $$tests || exit 1; done

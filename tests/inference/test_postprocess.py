@@ -101,6 +101,18 @@ def test_pieces_too_small_go_even_if_nothing_is_left() -> None:
     assert not only(labels, Postprocess(components="largest", min_ml=0.021)).any()
 
 
+@pytest.mark.parametrize("end", [0, -1])
+def test_an_organ_that_the_end_of_the_scan_cuts_off_may_be_small(end: int) -> None:
+    labels = empty()
+    labels[end, 2:6, 2:7] = 1
+    organ = labels.copy()
+    labels[4, 10:13, 8:11] = 1
+    labels[end, 10, 2:5] = 1  # a speck beside it
+    np.testing.assert_array_equal(only(labels, Postprocess(min_ml=0.5)), organ)
+    labels[4:6, 10:13, 8:14] = 1  # now this is the main piece, and whole
+    assert not only(labels, Postprocess(min_ml=0.5)).any()
+
+
 def test_holes_are_filled_but_never_with_another_organ_in_them() -> None:
     labels = empty()
     labels[3:6, 5:12, 5:12] = 1

@@ -48,7 +48,8 @@ class Postprocess(BaseModel):
             weighs what lies where the organ does not.
         fill_holes: background that a label encloses within an axial slice becomes that label. A cavity closed on all
             sides is enclosed in each of its slices, so these are filled too.
-        min_ml: pieces of fewer millilitres go, so that nothing may be left.
+        min_ml: pieces of fewer millilitres go, so that nothing may be left. The main piece stays where the first or
+            last slice cuts it off: what is missing of it lies outside of the scan.
         places: by label name, where its centre lies; labels that are missing may lie anywhere.
     """
 
@@ -158,10 +159,17 @@ def _kept(
     voxels, y, x = _sizes_and_centres(numbers, count)
     main = _main_piece(voxels, y + box[1].start, x + box[2].start, shape, place)
     stays = voxels * voxel_ml >= options.min_ml
+    stays[main] |= _is_cut_off(numbers, main + 1, box[0], shape[0])
     if options.components == "largest":
         stays &= np.arange(count) == main
     found = Pieces(count, float((voxels.sum() - voxels[main]) * voxel_ml))
     return mask if stays.all() else np.concatenate([[False], stays])[numbers], found
+
+
+def _is_cut_off(numbers: NDArray[np.integer], piece: int, held: slice, slices: int) -> bool:
+    """Tell whether a piece reaches the first or last slice of a scan; `numbers` are those of the slices `held`."""
+    ends = [numbers[0]] * (held.start == 0) + [numbers[-1]] * (held.stop == slices)
+    return any(bool((end == piece).any()) for end in ends)
 
 
 def _numbered(mask: Mask) -> tuple[NDArray[np.integer], int]:
