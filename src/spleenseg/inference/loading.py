@@ -158,7 +158,8 @@ def _of_run(run: Path | Config, batch_size: int, threshold: float, reporter: Rep
 
     trained = load_run(run, threshold, reporter)
     assert trained.manifest.weights is not None  # it was loaded
-    weights = sha256(_root(run) / trained.manifest.weights.file)
+    path = _root(run) / trained.manifest.weights.file
+    weights = sha256(path)
     settings = fingerprint(weights, threshold, trained.expectation.model_dump(mode="json"))
     engine = KerasEngine(trained.model, batch_size)
     fitted = Fitted.read(RunFolder.at(_root(run)).calibration, weights)
@@ -167,6 +168,7 @@ def _of_run(run: Path | Config, batch_size: int, threshold: float, reporter: Rep
         mirrored=trained_mirrored(trained.manifest.config),
         postprocess=fitted.postprocess.options if fitted and fitted.postprocess else NOTHING,
         quality=fitted.quality if fitted else {},
+        file_bytes=path.stat().st_size,
     )
     return Predictor(engine, trained.config, trained.expectation, threshold, batch_size, settings, record)
 

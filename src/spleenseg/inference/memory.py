@@ -17,6 +17,8 @@ from spleenseg.inference.engine import Floats
 DEFAULT_LIMIT = "2GB"
 _UNITS = {"MB": 10**6, "GB": 10**9}
 _PROGRAM = 300 * 10**6  # interpreter and libraries
+KERAS_LIBRARIES = 400 * 10**6
+"""Bytes that Keras and TensorFlow take beside what the program takes with ONNX Runtime."""
 _WEIGHTS = 4  # times the file: its bytes, the engine's own, those in the order the processor wants
 _VOXEL = 5  # bytes: int16 HU, uint8 labels, and twice a byte while the scan is brought into order or measured
 _PROBABILITY = 4  # bytes a voxel
@@ -44,27 +46,31 @@ class NetworkMemory:
     """What a network takes, in bytes.
 
     Attributes:
-        weights: the size of its file; 0 where it runs out of a run folder.
+        weights: the size of its file.
         activations: those that exist at once while one slice goes through it, see `onnx_memory.activation_bytes`.
+        libraries: what its engine takes beside the program.
     """
 
     weights: int
     activations: int
+    libraries: int = 0
 
     @classmethod
-    def of(cls, pixels: int, weights: int = 0, activations: int | None = None) -> NetworkMemory:
+    def of(cls, pixels: int, weights: int = 0, activations: int | None = None, libraries: int = 0) -> NetworkMemory:
         """Describe a network.
 
         Args:
             pixels: of a slice on its grid.
             weights: see the attribute.
             activations: see the attribute; None: nobody measured them.
+            libraries: see the attribute.
         """
-        return cls(weights, _USUAL * pixels if activations is None else activations)
+        return cls(weights, _USUAL * pixels if activations is None else activations, libraries)
 
     def __add__(self, other: NetworkMemory) -> NetworkMemory:
-        """Return what both take together: each keeps its memory while the other computes."""
-        return NetworkMemory(self.weights + other.weights, self.activations + other.activations)
+        """Return what both take together: each keeps its memory while the other computes; libraries are loaded once."""
+        libraries = max(self.libraries, other.libraries)
+        return NetworkMemory(self.weights + other.weights, self.activations + other.activations, libraries)
 
 
 def bytes_of(text: str) -> int:
@@ -106,7 +112,7 @@ def plan(
     voxels = int(np.prod(shape, dtype=np.int64))
     pixels, probabilities = shape[1] * shape[2], _PROBABILITY * channels
     step = _KEPT * network.activations + (_SLICE + _COPIES * probabilities) * pixels
-    always = _PROGRAM + _WEIGHTS * network.weights + _VOXEL * voxels + held * probabilities * pixels
+    always = _PROGRAM + network.libraries + _WEIGHTS * network.weights + _VOXEL * voxels + held * probabilities * pixels
     free = limit - always - step
     if free < 0:
         size = "x".join(map(str, shape[::-1]))

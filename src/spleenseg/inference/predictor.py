@@ -20,8 +20,9 @@ from spleenseg.datasets.manifest import Expectation
 from spleenseg.datasets.millimetres import PixelSize, Step, probabilities_on_slice, step_of
 from spleenseg.errors import UserError
 from spleenseg.inference.engine import HU, Engine, Floats, HuEngine
+from spleenseg.inference.engine_choice import KERAS
 from spleenseg.inference.labels import HALF, label_names, labels_of
-from spleenseg.inference.memory import NetworkMemory
+from spleenseg.inference.memory import KERAS_LIBRARIES, NetworkMemory
 from spleenseg.inference.record import UNKNOWN, Record
 from spleenseg.inference.shown import shown
 
@@ -101,7 +102,8 @@ class Predictor:
     def memory(self) -> NetworkMemory:
         """What it takes beside the scan."""
         pixels = self.config.model.image_height * self.config.model.image_width
-        return NetworkMemory.of(pixels, self.record.file_bytes, self.record.activation_bytes)
+        libraries = KERAS_LIBRARIES if self.record.engine == KERAS else 0
+        return NetworkMemory.of(pixels, self.record.file_bytes, self.record.activation_bytes, libraries)
 
     @property
     def names(self) -> dict[str, int]:

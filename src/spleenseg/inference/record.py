@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from spleenseg.inference.engine_choice import KERAS
 from spleenseg.inference.postprocess import NOTHING, Postprocess
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ class Record:
         mirrored: whether it was trained on slices mirrored left-right too.
         postprocess: what was chosen on its validation split.
         quality: by label, how the Dice of its masks follows from how they change with the threshold.
-        file_bytes: size of the exported file; 0 where it runs out of a run folder.
+        file_bytes: size of the exported file, or of a run's weights.
         activation_bytes: see `ModelCard`.
     """
 
     name: str = "model"
-    engine: str = "keras"
+    engine: str = KERAS
     mirrored: bool = False
     postprocess: Postprocess = NOTHING
     quality: Mapping[str, QualityCalibration] = field(default_factory=dict)
