@@ -98,7 +98,9 @@ def test_pieces_too_small_go_even_if_nothing_is_left() -> None:
     kept = only(labels, Postprocess(min_ml=0.02))
     assert kept.sum() == 20
     assert not only(labels, Postprocess(min_ml=0.021)).any()
-    assert not only(labels, Postprocess(components="largest", min_ml=0.021)).any()
+    done, pieces = postprocess(labels, 0.001, SPLEEN, Postprocess(components="largest", min_ml=0.021))
+    assert not done.any()
+    assert pieces["spleen"] == Pieces(2, pytest.approx(0.023))
 
 
 @pytest.mark.parametrize("end", [0, -1])

@@ -15,7 +15,7 @@ from recipe import Recipe, spleenseg
 from tell_quality import tell
 
 LICENCE = "CC BY-SA 4.0; attribution: Medical Segmentation Decathlon (spleen task), AMOS22"
-EXPORT = ["--weights", "float16", "--threshold", "0.5", "--components", "largest", "--fill-holes", "--min-ml", "10"]
+EXPORT = ["--weights", "float16", "--threshold", "0.5", "--components", "largest", "--fill-holes", "--min-ml", "25"]
 
 
 def main() -> None:

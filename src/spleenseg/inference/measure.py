@@ -84,9 +84,12 @@ def _row(volume: Volume, organ: npt.NDArray[np.bool_], name: str, origin: Origin
 
 
 def _odd(facts: Mapping[str, str | int | float | None]) -> Iterator[str]:
+    pieces = int(facts["components"] or 0)
     if not facts["volume_ml"]:
-        yield f"no {facts['label']} found"
-    elif facts["touches_border"] == "yes":
+        dropped = f" large enough to be kept, {facts['stray_ml']} mL in all" if pieces else ""
+        yield f"no {facts['label']} found{dropped}"
+        return
+    if facts["touches_border"] == "yes":
         yield f"{facts['label']} reaches the border of the scan: it may be cut off there, and the volume too small"
-    if int(facts["components"] or 0) > 1:
-        yield f"the network found {facts['components']} pieces of {facts['label']}, {facts['stray_ml']} mL astray"
+    if pieces > 1:
+        yield f"the network found {pieces} pieces of {facts['label']}, {facts['stray_ml']} mL astray"

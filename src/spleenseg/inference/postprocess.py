@@ -83,7 +83,7 @@ class Pieces:
     Attributes:
         count: its pieces; voxels that share a face, an edge or a corner are connected, and so are parts that lie over
             each other with one empty slice between.
-        stray_ml: millilitres outside of the piece that is taken for the organ.
+        stray_ml: millilitres outside of the piece that is taken for the organ; all where none is large enough to be.
     """
 
     count: int
@@ -162,7 +162,7 @@ def _kept(
     stays[main] |= _is_cut_off(numbers, main + 1, box[0], shape[0])
     if options.components == "largest":
         stays &= np.arange(count) == main
-    found = Pieces(count, float((voxels.sum() - voxels[main]) * voxel_ml))
+    found = Pieces(count, float((voxels.sum() - voxels[main] * stays[main]) * voxel_ml))
     return mask if stays.all() else np.concatenate([[False], stays])[numbers], found
 
 
