@@ -9,7 +9,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -92,13 +92,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def require_free_folder(path: Path, what: str) -> None:
-    """Refuse a target that exists and holds anything.
+def require_free_folder(path: Path, what: str, beside: Collection[str] = ()) -> None:
+    """Refuse a target that exists and holds anything but files of the names `beside`.
 
     Raises:
         UserError: `path` is a file, or a folder that is not empty.
     """
     if path.is_file():
         raise UserError(f"{what} {path} is a file; give a folder")
-    if path.is_dir() and any(path.iterdir()):
+    if path.is_dir() and any(entry.name not in beside for entry in path.iterdir()):
         raise UserError(f"{what} {path} exists and is not empty; give a new folder, or --resume to continue")

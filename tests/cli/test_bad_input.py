@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,6 +160,16 @@ def test_preparing_refuses_a_bad_scan_in_one_line(
     error = capsys.readouterr().err.strip()
     assert "\n" not in error
     assert expected in error
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a name too long is another error elsewhere")
+@pytest.mark.parametrize("command", ["check", "stats", "split", "report"])
+def test_a_path_that_the_system_refuses_is_one_line(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    name = "x" * 300
+    assert run([command, name]) == 2
+    error = capsys.readouterr().err.strip()
+    assert name in error
+    assert "bug" not in error
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,13 @@ def test_the_spellings_in_users_files_are_accepted(section: str, typed: str, key
     assert find_key(section, typed) == key
 
 
+@pytest.mark.parametrize("name", ["epoch_changeinfer", "epoch_change_tiled_infer"])
+def test_near_misses_that_stand_in_published_configs_are_ignored_with_a_line(name: str) -> None:
+    found = find_key("train", name)
+    assert isinstance(found, Unknown)
+    assert not found.misspelt
+
+
 def test_sections_are_found_or_recognised() -> None:
     assert find_section("train") == "train"
     assert find_section("deformaton") == Unknown("unknown section (did you mean [deformation]?)", misspelt=True)

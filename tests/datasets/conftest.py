@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from spleenseg.config import Config, load_config
+from spleenseg.progress import Silent
 
 SavePairs = Callable[..., tuple[Path, Path]]
 MakeConfig = Callable[..., Config]
@@ -49,6 +50,16 @@ images_dir = "data/test/images"
 [mask]
 blur = True
 """
+
+
+class Listener(Silent):
+    """Keeps what is warned of."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
 
 
 @pytest.fixture

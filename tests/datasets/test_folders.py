@@ -36,7 +36,12 @@ def test_a_name_of_another_form_is_its_own_case_and_patient(save_pairs, name: st
     "prefix",
     [
         *("hfliped_", "vfliped_", "rotated_5_", "shrinked_0_8_", "sheared_0_1_", "hflipped_sheared_0_1_"),
-        *("deformed_alpha_1300_sigmoid_8_", "distorted_0.03_rsigma40_sigma0.5_", "barrdistorted_101_0.5_0.5_"),
+        *(
+            "deformed_alpha_1300_sigmoid_8_",
+            "deformed_alpha_13000_sigmoid_10.5_",
+            "distorted_0.03_rsigma40_sigma0.5_",
+            "barrdistorted_101_0.5_0.5_",
+        ),
         *("sheared_horizontal_-0_1_", "sharpened_1_", "brightened_1.2_10_", "composed_abcde_", "strong_zzzzz_"),
     ],
 )

@@ -21,6 +21,8 @@ from spleenseg.errors import UserError
 from spleenseg.files import sha256
 from spleenseg.volumes import apply_window, read_labels, read_volume
 
+from .conftest import Listener
+
 SPLITS = ("train", "valid", "test")
 
 
@@ -275,3 +277,45 @@ def test_a_real_scan_keeps_its_spleen_of_69_ml(real_data: Path, tmp_path: Path) 
     assert row["organ_ml"] == pytest.approx(69, rel=0.01)
     (mask,) = (tmp_path / "dataset").rglob("masks/10010_a.png")
     assert np.flatnonzero(pixels(mask).any(axis=0)).min() > 768 / 2  # the spleen: patient's left, viewer's right
+
+
+def test_a_resumed_run_keeps_nothing_of_a_scan_that_has_changed(
+    make_cohort, prepare_until_killed, tmp_path: Path
+) -> None:
+    source, dataset = make_cohort(4), tmp_path / "dataset"
+    prepare_until_killed(source, dataset)
+    done = {path.stem for path in (dataset / ".prepare/cases").iterdir()}
+    for case in done:
+        path = source / "labelsTr" / f"{case}.nii.gz"
+        nib.save(nib.Nifti1Image(np.ones((24, 20, 6), np.uint8), nib.load(path).affine), path)
+    with pytest.raises(UserError, match="has changed since its case was prepared"):
+        prepare(source, dataset, resume=True)
+
+
+def test_a_label_that_no_map_holds_is_said(make_cohort, tmp_path: Path) -> None:
+    said = Listener()
+    prepare(make_cohort(3), tmp_path / "dataset", labels={"spleen": 1, "liver": 6}, reporter=said)
+    assert said.warnings == ["no label map holds liver=6: every mask of it is empty"]
+
+
+def test_the_key_of_another_dataset_may_lie_in_the_new_folder(make_cohort, tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    dataset.mkdir()
+    (dataset / ".patient-key").write_text("00" * 32)
+    assert len(prepare(make_cohort(3), dataset).cases) == 3
+    assert (dataset / ".patient-key").read_text() == "00" * 32
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"window": (0, float("inf"))}, "the window must be"),
+        ({"orientation": "LPX"}, "'LPX' is no orientation"),
+        ({"layout": "nnunet", "into": "test"}, "holds training cases only"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(make_cohort, tmp_path: Path, wrong, message) -> None:
+    dataset = tmp_path / "Dataset009_Spleen"
+    with pytest.raises(UserError, match=message):
+        prepare(make_cohort(3), dataset, **wrong)
+    assert not dataset.exists()

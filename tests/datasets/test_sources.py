@@ -51,6 +51,14 @@ def test_the_entries_of_a_dataset_json_count_where_it_lists_them(make_cohort, tm
         read_source(to_nnunet(tmp_path / "Task09_Spleen", folder, dataset=listed))
 
 
+@pytest.mark.parametrize("case", ["p1/scan", "../../evil", "..", "C:scan", ".hidden", ""])
+def test_a_case_whose_name_is_a_path_is_refused(make_cohort, tmp_path: Path, case: str) -> None:
+    listed = {case: {"images": ["imagesTr/spleen_1_0000.nii.gz"], "label": "labelsTr/spleen_1.nii.gz"}}
+    folder = to_nnunet(make_cohort(3), tmp_path / "Dataset009_Spleen", dataset=listed)
+    with pytest.raises(UserError, match="a name without folders is expected"):
+        read_source(folder)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spleenseg.datasets.split import kfold, split_by_patient
+from spleenseg.datasets.folds import make_folds
+from spleenseg.datasets.split import kfold, named_by_case, split_by_patient
 from spleenseg.errors import UserError
 
 # The 41 labelled cases of MSD Task09_Spleen, and the held-out cases of each fold as
@@ -53,6 +54,15 @@ def test_the_seed_decides_and_the_split_is_the_same_for_ever() -> None:
     assert split_by_patient(patients, 1) != split_by_patient(patients, 2)
     held_out = {name: where for name, where in split_by_patient(patients, 137).items() if where != "train"}
     assert held_out == {"p1": "valid", "p4": "test", "p8": "valid"}
+
+
+def test_pseudonyms_do_not_decide_who_is_held_out() -> None:
+    owners = {"scan_a": "x", "scan_b": "y", "scan_c": "x", "scan_d": "z", "scan_e": "w"}
+    other_key = {"x": "8f", "y": "03", "z": "77", "w": "a0"}
+    again = {case: other_key[patient] for case, patient in reversed(owners.items())}
+    assert named_by_case(owners) == named_by_case(again)
+    assert named_by_case(owners)["scan_c"] == "scan_a"
+    assert make_folds(owners, 3) == make_folds(again, 3)
 
 
 @pytest.mark.parametrize("shares", [(0.7, 0.3, 0.0), (0.7, 0.2, 0.2), (1.1, -0.2, 0.1)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,17 +12,8 @@ from PIL import Image
 from spleenseg.datasets.prepare import prepare
 from spleenseg.datasets.statistics import stats
 from spleenseg.errors import UserError
-from spleenseg.progress import Silent
 
-
-class Listener(Silent):
-    """Collects warnings."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
+from .conftest import Listener
 
 
 def test_a_prepared_dataset_is_counted_in_millilitres(make_cohort, tmp_path: Path) -> None:
@@ -109,3 +101,13 @@ def test_the_real_slices_all_hold_spleen(real_data: Path, tmp_path: Path) -> Non
     found = stats(real_data / "msd-spleen-slices", chart=tmp_path / "chart.png")
     (row,) = found.rows()
     assert (row["slices"], row["patients"], row["slices_with_organ"]) == (18, 10, 18)
+
+
+def test_augmented_copies_add_nothing_to_an_organ(make_cohort, tmp_path: Path) -> None:
+    prepare(make_cohort(3), tmp_path / "data", into="train")
+    before = stats(tmp_path / "data").rows()
+    for kind in ("images", "masks"):
+        folder = tmp_path / "data/train" / kind
+        for path in sorted(folder.iterdir()):
+            shutil.copy(path, folder / f"rotated_5_{path.name}")
+    assert stats(tmp_path / "data").rows() == before

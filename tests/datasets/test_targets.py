@@ -66,9 +66,15 @@ def test_the_threshold_itself_is_organ() -> None:
     assert labels_of_mask(grey, MaskConfig(threshold=200), 1).tolist() == [[0, 0, 0, 1]]
 
 
-def test_without_binarising_everything_above_zero_is_organ() -> None:
-    grey = np.array([[0, 1, 255]], np.uint8)
-    assert labels_of_mask(grey, MaskConfig(binarize=False), 1).tolist() == [[0, 1, 1]]
+def test_without_binarising_dim_masks_are_organ_above_zero_and_bright_ones_keep_no_lossy_edge() -> None:
+    unbinarised = MaskConfig(binarize=False, threshold=80)
+    assert labels_of_mask(np.array([[0, 1, 2]], np.uint8), unbinarised, 1).tolist() == [[0, 1, 1]]
+    assert labels_of_mask(np.array([[0, 9, 80, 255]], np.uint8), unbinarised, 1).tolist() == [[0, 0, 1, 1]]
+
+
+def test_black_is_never_organ() -> None:
+    grey = np.array([[0, 1]], np.uint8)
+    assert labels_of_mask(grey, MaskConfig(threshold=0), 1).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize("algorithm", ["THRESH_OTSU", "THRESH_TRIANGLE", "cv2.THRESH_OTSU"])

@@ -17,6 +17,7 @@ from spleenseg.datasets.manifest import Manifest, find_manifest
 from spleenseg.datasets.parallel import in_threads
 from spleenseg.errors import UserError
 from spleenseg.progress import SILENT, Reporter
+from spleenseg.volumes.orientation import require_orientation
 
 
 def check(
@@ -51,10 +52,14 @@ def check(
     dataset = Path(dataset)
     if not dataset.is_dir():
         raise UserError(f"dataset {dataset} is not a folder")
+    if orientation is not None:
+        require_orientation(orientation)
     name = dataset.resolve().name
     manifest = find_manifest(dataset)
     folders = picture_folders(dataset) if labels_from is None else {}
     if folders and (manifest is None or manifest.layout == "slices"):
+        if labels or orientation:
+            raise UserError("pictures have no orientation and no named labels; leave --orientation and --label out")
         count, found, verdicts = audit_pictures(folders, manifest, quick, threads, reporter)
         return Report(name, "pictures", count, in_order(found), verdicts)
     listed = _volumes(dataset, manifest, Path(labels_from) if labels_from is not None else None)

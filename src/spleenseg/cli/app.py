@@ -52,9 +52,12 @@ def run(arguments: list[str]) -> int:
         return _fail("interrupted", ExitCode.INTERRUPTED, debug=False)
     except usage_error as error:
         return _fail(_usage(error), ExitCode.USER_ERROR, debug)
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            return _fail(_bug(error), INTERNAL_ERROR, debug)
+        return _fail(f"{error.filename}: {error.strerror}", ExitCode.USER_ERROR, debug)
     except Exception as error:
-        line = f"{type(error).__name__}: {error} (a bug in spleenseg; --debug shows the details, please report)"
-        return _fail(" ".join(line.split()), INTERNAL_ERROR, debug)
+        return _fail(_bug(error), INTERNAL_ERROR, debug)
     return status if isinstance(status, int) else ExitCode.DONE
 
 
@@ -63,6 +66,11 @@ def _fail(line: str, status: int, debug: bool) -> int:
         traceback.print_exc()
     print(f"error: {line}", file=sys.stderr)  # noqa: T201
     return int(status)
+
+
+def _bug(error: Exception) -> str:
+    line = f"{type(error).__name__}: {error} (a bug in spleenseg; --debug shows the details, please report)"
+    return " ".join(line.split())
 
 
 def _usage(error: BaseException) -> str:

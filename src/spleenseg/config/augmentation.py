@@ -170,7 +170,7 @@ class DeformationConfig(Section):
 
     alpha: NotNegative = key(1300, "Strength, on the reference's scale: 1300 with sigmoid 8 moves by 2.3 pixels.")
     sigmoid: Positive = key(8, "Smoothness: the Gaussian's standard deviation in pixels.")
-    sigmoids: Annotated[Numbers | None, kinds.optional(kinds.listed(kinds.positive(), "[8.0, 10.0]", low=1))] = key(
+    sigmoids: Annotated[Numbers | None, kinds.optional_list(kinds.listed(kinds.positive(), "[8.0, 10.0]"))] = key(
         None, "Several such deviations to draw from; None: `sigmoid` alone."
     )
     amplitude: Annotated[float | None, kinds.optional(kinds.number(0))] = key(

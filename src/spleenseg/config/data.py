@@ -63,7 +63,7 @@ class MaskConfig(Section):
     blur_size: Annotated[tuple[int, int], kinds.pair(kinds.odd(), "(3,3)")] = key(
         (3, 3), "Size of the softening filter, odd, in pixels."
     )
-    binarize: Flag = key(True, "Cut the mask into organ and background at the threshold.")
+    binarize: Flag = key(True, "Cut every mask at the threshold; False: only those that reach it, others above 0.")
     threshold: Annotated[float, kinds.number(0, 255)] = key(128, "Grey value from which a pixel is organ.")
     algorithm: Annotated[str | None, kinds.optional(kinds.one_of(*ALGORITHMS, prefix="cv2."))] = key(
         None, "How the threshold is found: None or THRESH_BINARY take `threshold`."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from spleenseg.config import kinds
+from spleenseg.config.model import Anything
 from spleenseg.config.section import CountOrNone, Flag, Folder, FolderOrNone, Section, Share, key
 
 Strength = Annotated[float, kinds.any_of(kinds.flag(), kinds.number(0))]
@@ -56,9 +57,7 @@ class SegmentationConfig(Section):
         "fill", "Overlay: nothing, the outline, or the outline over a tinted organ."
     )
     alpha: Share = key(0.4, "How strongly `fill` tints, from 0 to 1.")
-    blursize: Annotated[tuple[int, int] | None, kinds.optional(kinds.pair(kinds.odd(), "(3,3)"))] = key(
-        None, "Blur the masks.", unused="masks are cut at the threshold, never blurred"
-    )
+    blursize: Anything = key(None, "Blur the masks.", unused="masks are cut at the threshold, never blurred")
 
 
 class InspectConfig(Section):

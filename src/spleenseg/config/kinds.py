@@ -68,7 +68,10 @@ def absolute(folder: Path, written: str | Path) -> Path:
     """Return `written` (relative to `folder`) as an absolute path, ``..`` folded unless a link forbids it."""
     joined = Path(folder, os.path.expanduser(written))  # noqa: PTH111  # Path.expanduser may raise
     tidy = Path(os.path.abspath(joined))  # noqa: PTH100  # keeps links by name, which Path.resolve does not
-    return tidy if tidy.resolve() == joined.resolve() else joined.resolve()
+    try:
+        return tidy if tidy.resolve() == joined.resolve() else joined.resolve()
+    except (OSError, RuntimeError):  # links in a circle: whoever opens it says so
+        return tidy
 
 
 def flag() -> Kind:
@@ -183,6 +186,11 @@ def windows() -> Kind:
 def optional(kind: Kind) -> Kind:
     """What `kind` takes, or None."""
     return Kind(f"{kind.accepts}, or None", lambda value: None if value is None else kind.convert(value))
+
+
+def optional_list(kind: Kind) -> Kind:
+    """What the list `kind` takes; an empty one means None."""
+    return Kind(f"{kind.accepts}, or None", lambda value: None if value in (None, [], ()) else kind.convert(value))
 
 
 def any_of(*kinds: Kind) -> Kind:

@@ -12,6 +12,8 @@ OTHER_SPELLINGS = {
     ("model", "diation"): "dilation",
     ("train", "create_backups"): "create_backup",
 }
+NEVER_READ = {("train", "epoch_changeinfer"), ("train", "epoch_change_tiled_infer")}
+"""Names in published configs of the reference that are close to a key's, and that it never read either."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ def find_key(section: str, name: str) -> str | Unknown:
     if (section, name) in OTHER_SPELLINGS:
         return OTHER_SPELLINGS[section, name]
     close = nearest(name, _spellings(section))
+    if (section, name) in NEVER_READ:
+        return Unknown(f"unknown key, ignored ('{close}' is the one that is read)", misspelt=False)
     if close:
         return Unknown(f"unknown key (did you mean '{close}'?)", misspelt=True)
     elsewhere = [f"[{other}]" for other in SECTIONS if name in _spellings(other)]

@@ -32,7 +32,7 @@ def fold_files(
         _require(cases, manifest.cases, dataset)
         return tuple(file for case in sorted(cases) for file in case_slices(dataset, manifest, case))
     wanted = set(cases)
-    found = [file for file in _pictures(dataset, masks) if file.case in wanted and (training or _is_original(file))]
+    found = [file for file in _pictures(dataset, masks) if file.case in wanted and (training or file.is_original)]
     _require(cases, {file.case for file in found}, dataset)
     found.sort(key=lambda file: (file.name, str(file.image)))
     return assign_patients(found, manifest.patients) if manifest else tuple(found)
@@ -41,11 +41,6 @@ def fold_files(
 def _pictures(dataset: Path, masks: str) -> Iterator[SliceFile]:
     for folder in split_folders(dataset).values():
         yield from attach_masks(list_images(folder / "images"), folder / masks)
-
-
-def _is_original(file: SliceFile) -> bool:
-    """Whether a picture is a slice itself, not an augmented copy of one: such a copy is named after its slice."""
-    return file.index is not None or file.case == file.image.stem
 
 
 def _require(cases: tuple[str, ...], known: Container[str], dataset: Path) -> None:

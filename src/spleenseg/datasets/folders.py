@@ -20,7 +20,7 @@ UNSPLIT = "all"
 _SLICE_NAME = re.compile(r"([1-9]\d{4,})_(.+)")
 _AUGMENTED_NAME = re.compile(
     r"(?:h|v|hv)?(?:flip{1,2}ed|rotated|shrinked|sheared|deformed|distorted|barrdistorted|pincdistorted"
-    r"|sharpened|brightened|composed|strong)_(?:.*?_)??[1-9]\d{4,}_(.+)"
+    r"|sharpened|brightened|composed|strong)_(?:alpha_[\d.]+_sigmoid_[\d.]+_)?(?:.*?_)??[1-9]\d{4,}_(.+)"
 )
 
 
@@ -43,6 +43,16 @@ class SliceFile:
     case: str
     patient: str
     index: int | None
+
+    @property
+    def is_original(self) -> bool:
+        """Whether this is a slice itself, not an augmented copy of one: such a copy is named after its slice."""
+        return self.index is not None or self.case == self.image.stem
+
+    @property
+    def names_case(self) -> bool:
+        """Whether the name tells which scan the picture is of; else it counts as one of its own."""
+        return self.case != self.image.stem
 
 
 def slice_name(case: str, index: int, suffix: str = ".png") -> str:

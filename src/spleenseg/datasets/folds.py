@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spleenseg.datasets.split import Fold, kfold
+from spleenseg.datasets.split import Fold, kfold, named_by_case
 from spleenseg.errors import UserError
 from spleenseg.files import write_json
 
@@ -22,7 +22,7 @@ def make_folds(patients: Mapping[str, str], folds: int = DEFAULT_FOLDS) -> tuple
     Raises:
         UserError: fewer patients than folds, or fewer than two folds.
     """
-    return kfold(list(patients), list(patients.values()), folds)
+    return kfold(list(patients), list(named_by_case(patients).values()), folds)
 
 
 def write_folds(folds: Sequence[Fold], folder: Path) -> Path:

@@ -79,6 +79,8 @@ def _given(folder: Path, description: Path, listed: Mapping[str, Any]) -> tuple[
     """Read the entries of "dataset": case -> its images and its label map."""
     scans = []
     for case, entry in sorted(listed.items()):
+        if not case or case.startswith(".") or set(case) & set("/\\:"):
+            raise UserError(f'{description} calls a case "{case}": a name without folders is expected')
         images = entry.get("images") if isinstance(entry, dict) else None
         if not isinstance(images, list) or len(images) != 1 or "label" not in entry:
             raise UserError(f'{description}: "{case}" needs one image and a label')

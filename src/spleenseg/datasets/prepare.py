@@ -8,15 +8,16 @@ from pathlib import Path
 
 from spleenseg.datasets.layouts import Writer, writer_of
 from spleenseg.datasets.likeness import print_of
-from spleenseg.datasets.manifest import MANIFEST_NAME, Manifest, Request, read_manifest
+from spleenseg.datasets.manifest import MANIFEST_NAME, CaseRecord, Manifest, Request, read_manifest
 from spleenseg.datasets.owners import one_patient_each
 from spleenseg.datasets.parallel import in_threads
 from spleenseg.datasets.reading import pseudonym_key, read_scan, record_of
 from spleenseg.datasets.request import make_request
-from spleenseg.datasets.source import Scan, Source
+from spleenseg.datasets.source import Scan, Source, content_sha256
 from spleenseg.datasets.sources import read_source
-from spleenseg.datasets.split import SHARES, split_by_patient
+from spleenseg.datasets.split import SHARES, named_by_case, split_by_patient
 from spleenseg.datasets.unfinished import Done, Unfinished, require_same_request
+from spleenseg.errors import UserError
 from spleenseg.progress import SILENT, Reporter
 
 WINDOW_HU = (-160.0, 240.0)
@@ -114,6 +115,9 @@ def _write_cases(
     key, done = pseudonym_key(source, notes.dataset), notes.done()
 
     def work(scan: Scan) -> None:
+        if scan.case in done:
+            _require_unchanged(scan, done[scan.case].record)
+            return
         read = read_scan(
             scan,
             request.labels,
@@ -125,7 +129,7 @@ def _write_cases(
         writer.write(scan.case, read.volume, read.labels)
         notes.note(scan.case, Done(record_of(scan, read, source, request), print_of(read.volume.array)))
 
-    in_threads(work, [scan for scan in source.scans if scan.case not in done], "preparing", threads, reporter)
+    in_threads(work, source.scans, "preparing", threads, reporter)
 
 
 def _finish(source: Source, request: Request, notes: Unfinished, writer: Writer, reporter: Reporter) -> Manifest:
@@ -133,13 +137,12 @@ def _finish(source: Source, request: Request, notes: Unfinished, writer: Writer,
     done = notes.done()
     known = {case: case_done.record.patient for case, case_done in done.items()}
     patients = one_patient_each(known, {case: case_done.cells for case, case_done in done.items()}, reporter)
-    split = {} if request.into else split_by_patient(list(patients.values()), request.seed, request.shares)
+    splits = _splits(patients, request)
     records = {
-        case: case_done.record.model_copy(
-            update={"patient": patients[case], "split": request.into or split[patients[case]]}
-        )
+        case: case_done.record.model_copy(update={"patient": patients[case], "split": splits[case]})
         for case, case_done in sorted(done.items())
     }
+    _warn_of_empty_labels(records, request, reporter)
     writer.finish(records)
     manifest = Manifest(
         created_by=f"spleenseg {version('spleenseg')}",
@@ -150,3 +153,35 @@ def _finish(source: Source, request: Request, notes: Unfinished, writer: Writer,
     manifest.write(notes.dataset)
     notes.remove()
     return manifest
+
+
+def _require_unchanged(scan: Scan, record: CaseRecord) -> None:
+    """Refuse to keep what was made of a scan that is another one now.
+
+    Raises:
+        UserError: the scan or its label map has changed.
+    """
+    for path, before in ((scan.image, record.source_sha256), (scan.labels, record.labels_sha256)):
+        if content_sha256(path) != before:
+            raise UserError(f"{path} has changed since its case was prepared; prepare into a new folder")
+
+
+def _splits(patients: Mapping[str, str], request: Request) -> dict[str, str]:
+    """Return case -> split."""
+    if request.into:
+        return dict.fromkeys(patients, request.into)
+    named = named_by_case(patients)
+    if len(set(named.values())) == 1 < len(named):
+        raise UserError(
+            f"all {len(named)} scans name the same patient, so they cannot be divided; if that is a placeholder "
+            "for many, give each scan its own PatientID, or put all into one split with --into"
+        )
+    split = split_by_patient(list(named.values()), request.seed, request.shares)
+    return {case: split[first] for case, first in named.items()}
+
+
+def _warn_of_empty_labels(records: Mapping[str, CaseRecord], request: Request, reporter: Reporter) -> None:
+    """Warn of labels that no scan shows: their value is probably mistyped."""
+    for name, value in request.labels.items():
+        if not any(record.organ_voxels[name] for record in records.values()):
+            reporter.warn(f"no label map holds {name}={value}: every mask of it is empty")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
@@ -11,6 +12,7 @@ from spleenseg.datasets.nnunet import require_name
 from spleenseg.datasets.source import Source
 from spleenseg.datasets.split import SPLITS, require_shares
 from spleenseg.errors import UserError, did_you_mean
+from spleenseg.volumes.orientation import require_orientation
 
 _PIXEL_MM = (0.1, 20.0)
 
@@ -35,16 +37,20 @@ def make_request(
     Raises:
         UserError: one of them is impossible, or there are too few scans to divide.
     """
-    if not window[0] < window[1]:
+    if not window[0] < window[1] or not all(map(math.isfinite, window)):
         raise UserError(f"the window must be LOW HIGH with LOW below HIGH, not {window[0]:g} {window[1]:g}")
     _require_one_of("display", display, get_args(Display))
     _require_one_of("format", layout, get_args(Layout))
+    if orientation is not None:
+        require_orientation(orientation)
     if into is not None:
         _require_one_of("into", into, SPLITS)
     if pixel_mm is not None:
         _require_pixel_size(pixel_mm, layout)
     if layout == "nnunet":
         require_name(dataset)
+        if into not in (None, "train"):
+            raise UserError(f"nnU-Net's layout holds training cases only, so --into {into} does not go with it")
         into = "train"  # nnU-Net knows training cases only; folds divide them
     if into is None:
         require_shares(len(source.scans), shares)

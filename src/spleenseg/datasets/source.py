@@ -57,6 +57,8 @@ def scans_in(folder: Path) -> dict[str, Path]:
     scans: dict[str, Path] = {}
     for path in found:
         case = path.name if path.is_dir() else case_name(path)  # a link to a folder is named by the link
+        if not case.isprintable():
+            raise UserError(f"{folder} holds a file whose name is no text: {path.name!a}; rename it")
         if case in scans:
             both = f"{scans[case].name} and {path.name}"
             raise UserError(f"{folder} holds a scan twice, as {both}; keep one of each")

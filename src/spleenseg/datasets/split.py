@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,20 @@ class Fold:
 
     train: tuple[str, ...]
     valid: tuple[str, ...]
+
+
+def named_by_case(patients: Mapping[str, str]) -> dict[str, str]:
+    """Return case -> the first case of its patient.
+
+    Pseudonyms come from a key that is new with every dataset; what a split or a fold is made of must not.
+
+    Args:
+        patients: case -> patient.
+    """
+    first: dict[str, str] = {}
+    for case in sorted(patients):
+        first.setdefault(patients[case], case)
+    return {case: first[patient] for case, patient in patients.items()}
 
 
 def split_by_patient(patients: Sequence[str], seed: int, shares: tuple[float, float, float] = SHARES) -> dict[str, str]:
@@ -68,7 +82,7 @@ def kfold(case_ids: Sequence[str], patients: Sequence[str] | None = None, folds:
     """Divide cases into folds by the rule that the published nnU-Net folds follow.
 
     The rule is scikit-learn's ``KFold(folds, shuffle=True, random_state=12345)`` over the case ids sorted as
-    strings. If any patient has several cases, it is applied to the patient ids instead.
+    strings. If any patient has several cases, it is applied to the patient ids instead (`named_by_case`).
 
     Args:
         case_ids: the cases, each once, in any order.

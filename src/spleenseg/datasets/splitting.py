@@ -102,6 +102,12 @@ def _patients_of_pictures(files: Sequence[SliceFile], threads: int | None, repor
     cases: dict[str, list[SliceFile]] = defaultdict(list)
     for file in files:
         cases[file.case].append(file)
+    nameless = [file.name for file in files if not file.names_case]
+    if nameless:
+        reporter.warn(
+            f"{len(nameless)} picture(s), such as {nameless[0]}, are not named NUMBER_CASE (number 10000 and up): each "
+            "counts as a patient of its own, so slices of one patient may be trained on and held out"
+        )
 
     def look(case: str) -> Print:
         ordered = sorted(cases[case], key=lambda file: (file.index is None, file.index or 0))

@@ -108,6 +108,8 @@ def stats(
     """
     dataset = Path(dataset)
     found = _find(dataset, labels_from, labels, threads, reporter)
+    if not found.facts:
+        raise UserError(f"{dataset} holds no case")
     name = dataset.resolve().name
     shared = _in_several(found.facts)
     if shared:

@@ -19,6 +19,7 @@ from spleenseg.datasets.manifest import Manifest
 from spleenseg.datasets.parallel import in_threads
 from spleenseg.datasets.reading import read_scan
 from spleenseg.datasets.source import Scan
+from spleenseg.errors import UserError
 from spleenseg.progress import SILENT, Reporter
 
 VALUES = np.arange(-(1 << 15), 1 << 15)
@@ -97,6 +98,8 @@ def survey_volumes(dataset: Path, manifest: Manifest, reporter: Reporter = SILEN
     def look(case: str) -> CaseFacts:
         paths, record = CasePaths.of(dataset, case), manifest.cases[case]
         hu, truth = open_array(paths.hu, np.int16), open_array(paths.labels, np.uint8)
+        if not hu.shape == truth.shape == tuple(record.shape):
+            raise UserError(f"{paths.hu} and {paths.labels} are not of the shape that the manifest says; prepare again")
         facts = _of_labels(hu, truth, chosen_values(manifest.labels))
         return CaseFacts(case, record.patient, record.split, record.shape, record.spacing, record.voxel_ml, facts)
 
@@ -106,7 +109,7 @@ def survey_volumes(dataset: Path, manifest: Manifest, reporter: Reporter = SILEN
 def survey_pictures(
     splits: Mapping[str, Sequence[SliceFile]], chosen: Chosen, manifest: Manifest | None, reporter: Reporter = SILENT
 ) -> tuple[CaseFacts, ...]:
-    """Read every picture of a dataset with its mask; histograms count grey values.
+    """Read every picture of a dataset with its mask, augmented copies apart; histograms count grey values.
 
     Raises:
         UserError: one cannot be read.
@@ -119,7 +122,8 @@ def survey_pictures(
     def look(key: tuple[str, str]) -> CaseFacts:
         split, case = key
         record = manifest.cases.get(case) if manifest else None
-        found = [_of_picture(file, chosen) for file in cases[key]]
+        slices = [file for file in cases[key] if file.is_original] or cases[key]
+        found = [_of_picture(file, chosen) for file in slices]
         facts = {label: _sum([labels[label] for labels, _ in found]) for label in chosen}
         shape = (len(found), *found[0][1])
         patient, spacing = cases[key][0].patient, record.spacing if record else None

@@ -24,7 +24,9 @@ def labels_of_mask(grey: NDArray[np.uint8], mask: MaskConfig, classes: int) -> N
         grey: uint8 [H, W] as read from the file (resized by nearest neighbour, if at all).
         mask: the [mask] section.
         classes: `[model] num_classes`. 1: organ where the grey value is at least the threshold (given, or
-            found by `algorithm`), or simply above 0 without `binarize`. K > 1: the grey values are labels.
+            found by `algorithm`); without `binarize` everything above 0 in a mask that holds no value as high as the
+            threshold (0 and 1, say), for the lossy edges of brighter ones are no organ. K > 1: the grey values are
+            labels.
 
     Returns:
         uint8 [H, W] with values 0..max(1, K-1).
@@ -42,12 +44,13 @@ def labels_of_mask(grey: NDArray[np.uint8], mask: MaskConfig, classes: int) -> N
 
 def binarize(grey: NDArray[np.uint8], mask: MaskConfig) -> NDArray[np.bool_]:
     """Return where the organ is, bool [H, W]; see `labels_of_mask`."""
-    if not mask.binarize:
+    least = max(mask.threshold, 1)  # 0 is never organ
+    if not mask.binarize and grey.max(initial=0) < least:
         return grey > 0
-    if mask.algorithm in _AUTOMATIC:
+    if mask.binarize and mask.algorithm in _AUTOMATIC:
         found, _ = cv2.threshold(grey, 0, 255, _AUTOMATIC[mask.algorithm])
         return grey > found
-    return grey >= mask.threshold
+    return grey >= least
 
 
 def soften(labels: NDArray[np.uint8], mask: MaskConfig) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from spleenseg.datasets.likeness import Print
 from spleenseg.datasets.manifest import UNFINISHED_NAME, CaseRecord, Request
+from spleenseg.datasets.reading import KEY_NAME
 from spleenseg.errors import UserError
 from spleenseg.files import atomic, require_free_folder, write_json
 
@@ -49,14 +50,16 @@ class Unfinished:
         """
         begun = self.folder / _REQUEST_NAME
         if not resume or self.dataset.is_file():
-            require_free_folder(self.dataset, "dataset")
+            require_free_folder(self.dataset, "dataset", beside=(KEY_NAME,))
         if begun.is_file():
             require_same_request(_read_request(begun), request, self.dataset)
             for depth in range(1, _MOST_DEPTH):
                 for leftover in self.dataset.glob("/".join(["*"] * depth + [LEFTOVERS])):
                     leftover.unlink(missing_ok=True)
             return
-        if self.dataset.is_dir() and any(path.name != UNFINISHED_NAME for path in self.dataset.iterdir()):
+        if self.dataset.is_dir() and any(
+            path.name not in (UNFINISHED_NAME, KEY_NAME) for path in self.dataset.iterdir()
+        ):
             raise UserError(f"{self.dataset} was not begun by prepare; give a new folder")
         write_json(begun, request.model_dump(mode="json"))
 

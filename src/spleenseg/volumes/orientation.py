@@ -78,17 +78,26 @@ def declared_affine(code: str, affine: NDArray[np.float64], stored_shape: tuple[
     Raises:
         UserError: `code` is no orientation.
     """
-    directions = [_DIRECTIONS.get(letter) for letter in code.upper()]
-    if len(code) != 3 or {found[0] for found in directions if found} != {0, 1, 2}:
-        raise UserError(f"'{code}' is no orientation; give three letters, one each of L|R, A|P and S|I, such as LAS")
+    directions = require_orientation(code)
     centre = np.append((np.array(stored_shape) - 1) / 2, 1)
     result = np.zeros((4, 4))
-    for stored, found in enumerate(directions):
-        assert found is not None
-        result[found[0], stored] = found[1] * np.linalg.norm(affine[:3, stored])
+    for stored, (world, sign) in enumerate(directions):
+        result[world, stored] = sign * np.linalg.norm(affine[:3, stored])
     result[:3, 3] = (affine @ centre)[:3] - result[:3, :3] @ centre[:3]
     result[3, 3] = 1
     return result
+
+
+def require_orientation(code: str) -> list[tuple[int, int]]:
+    """Return where each stored axis runs: the world axis (0: R, 1: A, 2: S) and the sign along it.
+
+    Raises:
+        UserError: `code` is no orientation.
+    """
+    directions = [_DIRECTIONS[letter] for letter in code.upper() if letter in _DIRECTIONS]
+    if len(code) != 3 or {world for world, _ in directions} != {0, 1, 2}:
+        raise UserError(f"'{code}' is no orientation; give three letters, one each of L|R, A|P and S|I, such as LAS")
+    return directions
 
 
 def is_invertible(affine: NDArray[np.float64]) -> bool:
