@@ -1,15 +1,15 @@
 """What a spleen model is worth on scans that played no part in its training.
 
     SPLEENSEG_REAL_DATA=FOLDER python benchmarks/spleen_model.py --model RUN_OR_ONNX [--quick] [--json FILE]
-        [--patients N] [--size PIXELS] [--folder DIR] [--btcv] [--log FILE]
+        [--patients N] [--first-seed SEED] [--size PIXELS] [--folder DIR] [--btcv] [--log FILE]
 
 Every scan goes through `spleenseg segment` as a user's does. Each figure stands for what the network answers ("raw"),
 for its largest piece ("largest") and for the post-processing that the model records ("recorded").
 
 agreement      Dice with the masks of TotalSegmentator's model: the DICOM series and example_ct_sm. Not accuracy.
 amos_0001      Dice with human labels. THE SHIPPED MODEL WAS TRAINED ON THIS CASE: a check, no evidence.
-splenectomy    synthetic patients without a spleen, from seed 1,000,000 on, which no training uses: mL found in each,
-               and how many masks are of at most 5 mL. --folder keeps the patients for the next time.
+splenectomy    synthetic patients without a spleen, from seed 1,000,000 on (or --first-seed), which no training uses: mL
+               found in each, and how many masks are of at most 5 mL. --folder keeps the patients for the next time.
 btcv           only with --btcv, for it may never choose a model; every look is a line in --log. 35 slices with a
                spleen: mean Dice with its interval over patients; 45 without: pixels marked. The pictures hold greys
                scaled slice by slice: `grey_to_hu` maps air and fat to their HU. Slices are far apart, so nothing but
@@ -109,10 +109,9 @@ def dice_of(judge: Judge, scan: Path, truth: Path) -> dict[str, Any]:
     return {**found, "truth_ml": round(float(spleen.sum()) * volume.voxel_ml, 1), "ml": ml}
 
 
-def patients(folder: Path, count: int, size: int) -> list[Path]:
+def patients(folder: Path, seeds: range, size: int) -> list[Path]:
     """Make synthetic patients without a spleen, those that are missing in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    seeds = range(FIRST_SEED, FIRST_SEED + count)
     with ProcessPoolExecutor(max_workers=2) as pool:
         return list(pool.map(partial(_patient, folder, size), seeds))
 
@@ -128,8 +127,8 @@ def _patient(folder: Path, size: int, seed: int) -> Path:
     return path
 
 
-def splenectomy(judge: Judge, folder: Path, count: int, size: int) -> dict[str, Any]:
-    scans = patients(folder, count, size)
+def splenectomy(judge: Judge, folder: Path, seeds: range, size: int) -> dict[str, Any]:
+    scans = patients(folder, seeds, size)
     with tempfile.TemporaryDirectory() as out:
         found = [
             {name: round(float(mask.sum()) * volume.voxel_ml, 2) for name, mask in ways.items()}
@@ -137,7 +136,7 @@ def splenectomy(judge: Judge, folder: Path, count: int, size: int) -> dict[str, 
         ]
     ml = {name: [one[name] for one in found] for name in found[0]}
     fine = {name: sum(value <= MOST_ML for value in values) for name, values in ml.items()}
-    return {"patients": count, "size": size, f"at_most_{MOST_ML:g}_ml": fine, "ml": ml}
+    return {"patients": len(seeds), "first_seed": seeds.start, "size": size, f"at_most_{MOST_ML:g}_ml": fine, "ml": ml}
 
 
 def btcv(judge: Judge, folder: Path) -> dict[str, Any]:
@@ -227,6 +226,7 @@ def main() -> None:
     parser = arguments(__doc__.split("\n")[0])
     parser.add_argument("--model", type=Path, action="append", required=True, help="run folder or .onnx; repeatable")
     parser.add_argument("--patients", type=int, help="after splenectomy (50; with --quick 4; 0: none)")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="of these patients")
     parser.add_argument("--size", type=int, default=256, help="pixels of their slices")
     parser.add_argument("--folder", type=Path, help="keeps the synthetic patients")
     parser.add_argument("--btcv", action="store_true", help="also look at the BTCV slices; logged")
@@ -245,7 +245,8 @@ def main() -> None:
     }
     if count:
         with _kept(options.folder) as folder:
-            work = partial(splenectomy, judge, folder, count, options.size)
+            seeds = range(options.first_seed, options.first_seed + count)
+            work = partial(splenectomy, judge, folder, seeds, options.size)
             result["splenectomy"] = timed("splenectomy", work)
     if options.btcv:
         result["btcv"] = timed("btcv", partial(btcv, judge, data / "btcv-slices"))
