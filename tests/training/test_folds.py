@@ -118,6 +118,18 @@ def test_an_executor_gets_jobs_that_need_nothing_but_their_config(cohort: Path) 
     assert elsewhere.jobs[1].command == ("spleenseg", "train", str(own.path))
 
 
+def test_folds_do_not_share_what_lies_outside_of_their_folder(cohort: Path, tmp_path: Path) -> None:
+    """One file of weights for all folds would judge each fold by a network that saw its cases."""
+    away, elsewhere = tmp_path / "away", Elsewhere()
+    settings = [f"train.model_dir={away / 'm'}", "train.eval_dir=../e", f"inspect.model_graph={away / 'net.png'}"]
+    runs = train_folds(cohort, overrides=settings, executor=elsewhere).runs
+    own = [load_config(job.config) for job in elsewhere.jobs]
+    assert [run.models_dir for run in runs] == [away / "m" / f"fold_{number}" for number in range(3)]
+    assert [config.train.model_dir for config in own] == [run.models_dir for run in runs]
+    assert [config.train.eval_dir for config in own] == [tmp_path / "e" / f"fold_{number}" for number in range(3)]
+    assert own[1].inspect.model_graph == away / "fold_1" / "net.png"
+
+
 def test_folds_are_trained_resumed_and_evaluated_over_every_case_once(cohort: Path) -> None:
     train_folds(cohort, "1")
     with pytest.raises(UserError, match="fold 0, 2 of 3 is not trained to its end"):

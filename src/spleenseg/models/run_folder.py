@@ -228,10 +228,11 @@ def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Train
     Args:
         run: a run folder, or a config, whose folder is one.
         reporter: is warned where the config now describes another network than was trained, and where the
-            weights are not the ones run.json names (a training that was killed in between).
+            weights are not the ones run.json names because a training was killed in between.
 
     Raises:
-        UserError: no run.json, no weights, weights that do not fit, or another version's run.
+        UserError: no run.json, no weights, weights that do not fit or that another training wrote, or another
+            version's run.
     """
     load_backend()
     from spleenseg.models.build import build_model
@@ -254,5 +255,10 @@ def _weights(manifest: RunManifest, root: Path, reporter: Reporter) -> Path:
         raise UserError(f"no weights yet in {root}: its training has not finished an epoch; continue it with --resume")
     path = root / manifest.weights.file
     if path.is_file() and sha256(path) != manifest.weights.sha256:
+        if manifest.finished is not None:
+            raise UserError(
+                f"{path} is not the file that {root / MANIFEST_NAME} names (another SHA-256): something wrote over it "
+                "after the training; bring that file back, or train again"
+            )
         reporter.warn(f"{path} changed after run.json was written; its figures may belong to other weights")
     return path

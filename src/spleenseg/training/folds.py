@@ -191,13 +191,17 @@ def _of_fold(config: Config, number: int) -> Config:
 
 
 def _path(config: Config, number: int) -> Path:
-    return config.folder / f"fold_{number}" / config.path.name
+    return config.folder / _name(number) / config.path.name
+
+
+def _name(number: int) -> str:
+    return f"fold_{number}"
 
 
 def _text(config: Config, number: int) -> str:
     changes = {("dataset", "fold"): number, ("model", "evaluation"): "eval"}
     head = f"; Fold {number} of ../{config.path.name}, written by spleenseg train --folds: change that one instead.\n"
-    return head + rewritten(config, _path(config, number).parent, changes)
+    return head + rewritten(config, _path(config, number).parent, changes, apart=_name(number))
 
 
 def _forget_networks() -> None:
