@@ -149,6 +149,19 @@ def test_folds_are_trained_resumed_and_evaluated_over_every_case_once(cohort: Pa
     assert held["data"]["valid"]["patients"] == 2
 
 
+def test_a_fold_that_was_trained_on_other_cases_is_neither_judged_nor_taken_for_finished(cohort: Path) -> None:
+    train_folds(cohort, "0")
+    for number in (1, 2):  # as if the folds of the dataset had changed places since
+        shutil.copytree(cohort.parent / "fold_0", cohort.parent / f"fold_{number}")
+    with pytest.raises(UserError, match=r"fold 1 was trained on the patient of c, .*splits_final\.json .*--folds 1"):
+        evaluate_folds(cohort)
+    elsewhere = Elsewhere()
+    assert train_folds(cohort, "0", resume=True, executor=elsewhere).skipped == (0,)
+    with pytest.raises(UserError, match=r"fold 2 was trained without the case a, unlike .* says now; put back"):
+        train_folds(cohort, "2", resume=True, executor=elsewhere)
+    assert train_folds(cohort, "2", executor=elsewhere).trained == (2,)
+
+
 def test_a_broken_fold_is_continued_where_it_stopped(cohort: Path) -> None:
     elsewhere = Elsewhere()
     train_folds(cohort, "0", executor=elsewhere)
