@@ -171,6 +171,17 @@ def test_an_earlier_run_is_moved_aside_and_foreign_files_stay(project: Project) 
     assert any(str(aside) in line for line in remarks.said)
 
 
+def test_a_config_that_lies_beside_the_weights_stays_as_it_is(project: Project) -> None:
+    config = project()
+    before = config.read_bytes()
+    for _ in range(2):
+        train(config, overrides=["train.model_dir=.", "train.epochs=1", "train.steps_per_epoch=1"])
+    assert config.read_bytes() == before
+    (aside,) = config.parent.parent.glob("project_*_bak")
+    assert (aside / "best_model.weights.h5").is_file()
+    assert not (aside / config.name).exists()
+
+
 def test_nothing_is_moved_before_the_input_is_known_to_be_good(project: Project) -> None:
     """The reference deletes the old models first and checks its input afterwards."""
     config = project()

@@ -84,8 +84,13 @@ class RunFolder:
 
     @property
     def config_copy(self) -> Path:
-        """The config as it was when training began."""
+        """The config as it was when training began; the config itself where the weights lie beside it."""
         return self.models_dir / self.config_name
+
+    @property
+    def keeps_config(self) -> bool:
+        """Whether `config_copy` is a copy, and not the file the user wrote."""
+        return self.config_copy.resolve() != self.config.resolve()
 
     @property
     def best_weights(self) -> Path:
@@ -178,10 +183,11 @@ class RunFolder:
         return self.root / MANIFEST_NAME
 
     def products(self) -> tuple[Path, ...]:
-        """Return every file a training and its evaluation make here, whether it exists or not."""
+        """Return every file a training and its evaluation make here, whether it exists or not; never the config."""
         either = (self.models_dir / f"{self.best_name}{suffix}" for suffix in (".weights.h5", ".keras"))
         kept = (self.nan / name for name in ("batch.npz", "state.npz", "README.txt"))
-        made = (self.last_state, *kept, self.config_copy, self.losses_csv, self.losses_png, self.metrics_csv)
+        copy = (self.config_copy,) if self.keeps_config else ()
+        made = (self.last_state, *kept, *copy, self.losses_csv, self.losses_png, self.metrics_csv)
         told = (
             self.metrics_png,
             self.history,

@@ -180,7 +180,9 @@ def _make_room(run: RunFolder, reporter: Reporter) -> None:
 
 
 def _keep_config(config: Config, run: RunFolder) -> None:
-    """Keep a copy of the config beside the weights, byte for byte."""
+    """Keep a copy of the config beside the weights, byte for byte, unless it lies there itself."""
+    if not run.keeps_config:
+        return
     with atomic(run.config_copy) as temporary:
         shutil.copyfile(config.path, temporary)
 
