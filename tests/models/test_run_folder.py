@@ -67,7 +67,7 @@ def test_every_file_lies_where_the_contract_says(make_config: MakeConfig) -> Non
         "models/best_model.weights.h5",
         "models/best_model.keras",
         "models/last/state.npz",
-        *(f"models/nan/{name}" for name in ("README.txt", "batch.npz", "state.npz")),
+        *(f"models/nan/{name}" for name in ("README.txt", "batch.npz", "state.npz", "train_eval_infer.config")),
         "models/train_eval_infer.config",
         "eval/train_losses.csv",
         "eval/train_losses.png",

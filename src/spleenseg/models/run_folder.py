@@ -113,6 +113,11 @@ class RunFolder:
         return self.models_dir / "nan"
 
     @property
+    def nan_config(self) -> Path:
+        """The settings of the training that led there."""
+        return self.nan / self.config_name
+
+    @property
     def losses_csv(self) -> Path:
         """`epoch, loss, val_loss`."""
         return self.eval_dir / "train_losses.csv"
@@ -185,7 +190,7 @@ class RunFolder:
     def products(self) -> tuple[Path, ...]:
         """Return every file a training and its evaluation make here, whether it exists or not; never the config."""
         either = (self.models_dir / f"{self.best_name}{suffix}" for suffix in (".weights.h5", ".keras"))
-        kept = (self.nan / name for name in ("batch.npz", "state.npz", "README.txt"))
+        kept = (self.nan / name for name in ("batch.npz", "state.npz", "README.txt", self.config_name))
         copy = (self.config_copy,) if self.keeps_config else ()
         made = (self.last_state, *kept, *copy, self.losses_csv, self.losses_png, self.metrics_csv)
         told = (

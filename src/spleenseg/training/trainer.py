@@ -138,7 +138,7 @@ class Trainer:
             return
         batch = Batch(batch.images.copy(), batch.targets.copy(), batch.names)  # the stream uses its memory again
         self._go_back_to(self.state.step)
-        kept = keep_reproduction(self.run, self.learner, self.state, batch, loss)
+        kept = keep_reproduction(self.config, self.learner, self.state, batch, loss)
         raise UserError(
             f"the loss became {loss} at epoch {self.state.epoch + 1}, step {self.state.step + 1} "
             f"(images {', '.join(batch.names)}); lower learning_rate or clipvalue, or look at these images; "
