@@ -232,9 +232,13 @@ def test_what_has_changed_since_is_said_on_resuming_kept_and_said_by_a_repetitio
 def test_training_on_as_it_began_is_no_change(project: Project) -> None:
     config, remarks = project(), Remarks()
     train(config, overrides=["train.epochs=1"])
+    path, begun = config.parent / "run.json", "2026-01-02T03:04:05Z"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "created": begun}))
     train(config, overrides=["train.epochs=2"], resume=True, reporter=remarks)
     assert not [line for line in remarks.warned if line.startswith("resumed")]
-    assert json.loads((config.parent / "run.json").read_text())["resumed_with"] == []
+    kept = json.loads(path.read_text())
+    assert kept["resumed_with"] == []
+    assert kept["created"] == begun
 
 
 def test_a_stop_amid_validation_waits_for_none_of_the_rest_and_resumes_to_the_same_bits(
