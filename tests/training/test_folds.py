@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from spleenseg.config import load_config
 from spleenseg.datasets.check import read_section
 from spleenseg.errors import UserError
 from spleenseg.evaluation.folds import evaluate_folds
+from spleenseg.progress import Silent
 from spleenseg.training.folds import FoldJob, train_folds
 from spleenseg.training.train import train
 
@@ -147,6 +149,21 @@ def test_folds_are_trained_resumed_and_evaluated_over_every_case_once(cohort: Pa
     held = json.loads((cohort.parent / "fold_2" / "run.json").read_text())
     assert held["patient_overlap"] == {}
     assert held["data"]["valid"]["patients"] == 2
+
+
+class StopAtTheEnd(Silent):
+    """Asks to stop once the last epoch is said to be done, while its files are written."""
+
+    def say(self, message: str) -> None:
+        if message.startswith("epoch 1/1"):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_stop_at_the_end_of_a_fold_is_not_lost_to_the_next(cohort: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_folds(cohort, reporter=StopAtTheEnd())
+    assert json.loads((cohort.parent / "fold_0" / "run.json").read_text())["finished"] is not None
+    assert not (cohort.parent / "fold_1" / "run.json").exists()
 
 
 def test_a_fold_that_was_trained_on_other_cases_is_neither_judged_nor_taken_for_finished(cohort: Path) -> None:
