@@ -15,8 +15,8 @@ from spleenseg.models.run_folder import RunFolder
 def set_earlier_run_aside(run: RunFolder) -> Path | None:
     """Move the products of an earlier run to `<models>_<time>_bak`; None when there are none.
 
-    Only files this program makes are moved; whatever else lies in the folders stays where it is. They are a run folder
-    again, in which `models` and `eval` stand for those that lay outside of the run's.
+    Only files this program makes are moved; whatever else lies in the folders stays where it is. They are laid out as
+    they were; `models` and `eval` stand for folders outside of the run's.
 
     Raises:
         UserError: a file cannot be moved (in use, no permission); all lie where they were.
