@@ -92,8 +92,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def require_free_folder(path: Path, what: str, beside: Collection[str] = ()) -> None:
-    """Refuse a target that exists and holds anything but files of the names `beside`.
+def require_free_folder(
+    path: Path,
+    what: str,
+    advice: str = "give a new folder, or --resume to continue",
+    beside: Collection[str] = (),
+) -> None:
+    """Refuse a target that exists and holds anything.
+
+    Args:
+        path: the folder.
+        what: it is, for the error.
+        advice: what to do about a folder that holds something.
+        beside: names of files that it may hold.
 
     Raises:
         UserError: `path` is a file, or a folder that is not empty.
@@ -101,4 +112,4 @@ def require_free_folder(path: Path, what: str, beside: Collection[str] = ()) -> 
     if path.is_file():
         raise UserError(f"{what} {path} is a file; give a folder")
     if path.is_dir() and any(entry.name not in beside for entry in path.iterdir()):
-        raise UserError(f"{what} {path} exists and is not empty; give a new folder, or --resume to continue")
+        raise UserError(f"{what} {path} exists and is not empty; {advice}")

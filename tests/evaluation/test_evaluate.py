@@ -18,7 +18,7 @@ from spleenseg.errors import UserError
 from spleenseg.evaluation.cases import stack
 from spleenseg.evaluation.evaluate import Evaluation, evaluate
 from spleenseg.evaluation.passes import Packed
-from spleenseg.models.run_folder import load_trained
+from spleenseg.models.run_folder import DataRecord, RunFolder, RunManifest, load_trained
 from spleenseg.progress import Silent
 
 from ..inference.runs import SPLEEN, brightness_run
@@ -336,6 +336,20 @@ def test_slices_shown_otherwise_than_in_training_are_warned_of(tmp_path):
     remarks = Remarks()
     evaluate(config, reporter=remarks)
     assert [line for line in remarks.warnings if "display radiological, [test] has reference" in line]
+
+
+def test_cases_that_were_trained_on_are_warned_of_and_remarked(tmp_path):
+    """By patient where that is known: another scan of a patient is no new patient."""
+    config, remarks = project(tmp_path, two_cases()), Remarks()
+    trained = {"train": DataRecord(slices=4, patients=1, sha256="", cases={"a": "", "elsewhere": ""})}
+    run = RunFolder.of(config).manifest
+    RunManifest.read(run).model_copy(update={"data": trained}).write(run)
+    line = "by their names, 1 of the 2 cases of [test] are of patients that the network was trained on (a): "
+    found = evaluate(config, reporter=remarks).findings.remarks
+    assert [warning for warning in remarks.warnings if warning.startswith(line)]
+    assert [remark for remark in found if remark.startswith(line.replace("by", "By", 1))]
+    write_manifest(tmp_path / "data", two_cases(), a="p", b="p")
+    assert any("2 of the 2 cases of [test]" in remark for remark in evaluate(config).findings.remarks)
 
 
 @pytest.mark.parametrize("lost", ["mask", "model"])

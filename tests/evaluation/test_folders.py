@@ -187,6 +187,10 @@ def test_nothing_of_the_users_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "cases.csv").read_text() == "mine"
     evaluate_folders(truth, truth, tmp_path / "new")
     evaluate_folders(truth, truth, tmp_path / "new")
+    report = tmp_path / "new" / "report.json"
+    Findings.read(report).model_copy(update={"section": "folds"}).write(report)  # the tables of a cross-validation
+    with pytest.raises(UserError, match="holds something else"):
+        evaluate_folders(truth, truth, tmp_path / "new")
 
 
 def test_names_from_files_cannot_write_into_the_page_or_run_in_a_spreadsheet(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_every_file_lies_where_the_contract_says(make_config: MakeConfig) -> Non
         "models/best_model.weights.h5",
         "models/best_model.keras",
         "models/last/state.npz",
-        *(f"models/nan/{name}" for name in ("README.txt", "batch.npz", "state.npz")),
+        *(f"models/nan/{name}" for name in ("README.txt", "batch.npz", "state.npz", "train_eval_infer.config")),
         "models/train_eval_infer.config",
         "eval/train_losses.csv",
         "eval/train_losses.png",
@@ -179,16 +179,31 @@ def test_a_config_edited_after_training_keeps_the_trained_network(make_config: M
     ]
 
 
-def test_weights_newer_than_the_manifest_are_used_and_said_so(make_config: MakeConfig) -> None:
-    config = make_config("save_weights_only = True")
-    _train(config)
+def _write_over_weights(config: Config) -> Any:
     newer = build_model(config.model)
     newer.set_weights([array + 1 for array in newer.get_weights()])
     newer.save_weights(RunFolder.of(config).best_weights)
-    remarks = Remarks()
+    return newer
+
+
+def test_weights_newer_than_the_manifest_of_a_killed_training_are_used_and_said_so(make_config: MakeConfig) -> None:
+    config = make_config("save_weights_only = True")
+    _train(config)
+    newer = _write_over_weights(config)
+    run, remarks = RunFolder.of(config), Remarks()
+    RunManifest.read(run.manifest).model_copy(update={"finished": None}).write(run.manifest)
     assert _same(load_trained(config, remarks).model, newer)
     assert len(remarks.warnings) == 1
     assert "changed after run.json was written" in remarks.warnings[0]
+
+
+def test_weights_that_something_wrote_over_after_the_training_are_refused(make_config: MakeConfig) -> None:
+    """Their figures, and the cases they were trained on, are not those of run.json."""
+    config = make_config("save_weights_only = True")
+    _train(config)
+    _write_over_weights(config)
+    with pytest.raises(UserError, match=r"best_model\.weights\.h5 is not the file that .*run\.json names"):
+        load_trained(config)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

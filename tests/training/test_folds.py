@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from spleenseg.config import load_config
 from spleenseg.datasets.check import read_section
 from spleenseg.errors import UserError
 from spleenseg.evaluation.folds import evaluate_folds
+from spleenseg.progress import Silent
 from spleenseg.training.folds import FoldJob, train_folds
 from spleenseg.training.train import train
 
@@ -118,6 +120,18 @@ def test_an_executor_gets_jobs_that_need_nothing_but_their_config(cohort: Path) 
     assert elsewhere.jobs[1].command == ("spleenseg", "train", str(own.path))
 
 
+def test_folds_do_not_share_what_lies_outside_of_their_folder(cohort: Path, tmp_path: Path) -> None:
+    """One file of weights for all folds would judge each fold by a network that saw its cases."""
+    away, elsewhere = tmp_path / "away", Elsewhere()
+    settings = [f"train.model_dir={away / 'm'}", "train.eval_dir=../e", f"inspect.model_graph={away / 'net.png'}"]
+    runs = train_folds(cohort, overrides=settings, executor=elsewhere).runs
+    own = [load_config(job.config) for job in elsewhere.jobs]
+    assert [run.models_dir for run in runs] == [away / "m" / f"fold_{number}" for number in range(3)]
+    assert [config.train.model_dir for config in own] == [run.models_dir for run in runs]
+    assert [config.train.eval_dir for config in own] == [tmp_path / "e" / f"fold_{number}" for number in range(3)]
+    assert own[1].inspect.model_graph == away / "fold_1" / "net.png"
+
+
 def test_folds_are_trained_resumed_and_evaluated_over_every_case_once(cohort: Path) -> None:
     train_folds(cohort, "1")
     with pytest.raises(UserError, match="fold 0, 2 of 3 is not trained to its end"):
@@ -135,6 +149,34 @@ def test_folds_are_trained_resumed_and_evaluated_over_every_case_once(cohort: Pa
     held = json.loads((cohort.parent / "fold_2" / "run.json").read_text())
     assert held["patient_overlap"] == {}
     assert held["data"]["valid"]["patients"] == 2
+
+
+class StopAtTheEnd(Silent):
+    """Asks to stop once the last epoch is said to be done, while its files are written."""
+
+    def say(self, message: str) -> None:
+        if message.startswith("epoch 1/1"):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_stop_at_the_end_of_a_fold_is_not_lost_to_the_next(cohort: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_folds(cohort, reporter=StopAtTheEnd())
+    assert json.loads((cohort.parent / "fold_0" / "run.json").read_text())["finished"] is not None
+    assert not (cohort.parent / "fold_1" / "run.json").exists()
+
+
+def test_a_fold_that_was_trained_on_other_cases_is_neither_judged_nor_taken_for_finished(cohort: Path) -> None:
+    train_folds(cohort, "0")
+    for number in (1, 2):  # as if the folds of the dataset had changed places since
+        shutil.copytree(cohort.parent / "fold_0", cohort.parent / f"fold_{number}")
+    with pytest.raises(UserError, match=r"fold 1 was trained on the patient of c, .*splits_final\.json .*--folds 1"):
+        evaluate_folds(cohort)
+    elsewhere = Elsewhere()
+    assert train_folds(cohort, "0", resume=True, executor=elsewhere).skipped == (0,)
+    with pytest.raises(UserError, match=r"fold 2 was trained without the case a, unlike .* says now; put back"):
+        train_folds(cohort, "2", resume=True, executor=elsewhere)
+    assert train_folds(cohort, "2", executor=elsewhere).trained == (2,)
 
 
 def test_a_broken_fold_is_continued_where_it_stopped(cohort: Path) -> None:

@@ -81,7 +81,7 @@ def test_every_difference_of_versions_machine_and_settings_is_one_warning(projec
     assert "cores: 999 then" in told
     assert "environment OMP_EXAMPLE: 3 then, not set now" in told
     assert "[train] steps_per_epoch is 1 now, it was 3" in told
-    with pytest.raises(UserError, match="exists and is not empty"):
+    with pytest.raises(UserError, match=r"exists and is not empty; give another with --out; .*infer\.config --resume`"):
         repeat(config.parent)
 
 

@@ -171,6 +171,17 @@ def test_an_earlier_run_is_moved_aside_and_foreign_files_stay(project: Project) 
     assert any(str(aside) in line for line in remarks.said)
 
 
+def test_a_config_that_lies_beside_the_weights_stays_as_it_is(project: Project) -> None:
+    config = project()
+    before = config.read_bytes()
+    for _ in range(2):
+        train(config, overrides=["train.model_dir=.", "train.epochs=1", "train.steps_per_epoch=1"])
+    assert config.read_bytes() == before
+    (aside,) = config.parent.parent.glob("project_*_bak")
+    assert (aside / "best_model.weights.h5").is_file()
+    assert not (aside / config.name).exists()
+
+
 def test_nothing_is_moved_before_the_input_is_known_to_be_good(project: Project) -> None:
     """The reference deletes the old models first and checks its input afterwards."""
     config = project()
@@ -221,9 +232,13 @@ def test_what_has_changed_since_is_said_on_resuming_kept_and_said_by_a_repetitio
 def test_training_on_as_it_began_is_no_change(project: Project) -> None:
     config, remarks = project(), Remarks()
     train(config, overrides=["train.epochs=1"])
+    path, begun = config.parent / "run.json", "2026-01-02T03:04:05Z"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "created": begun}))
     train(config, overrides=["train.epochs=2"], resume=True, reporter=remarks)
     assert not [line for line in remarks.warned if line.startswith("resumed")]
-    assert json.loads((config.parent / "run.json").read_text())["resumed_with"] == []
+    kept = json.loads(path.read_text())
+    assert kept["resumed_with"] == []
+    assert kept["created"] == begun
 
 
 def test_a_stop_amid_validation_waits_for_none_of_the_rest_and_resumes_to_the_same_bits(

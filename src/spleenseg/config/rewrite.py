@@ -16,9 +16,10 @@ _PRODUCTS = frozenset(
         *("colorized_dir", "epoch_change_infer_dir", "epoch_change_tiledinfer_dir", "model_graph", "summary"),
     }
 )
+_FILES = frozenset({"model_graph", "summary"})
 
 
-def rewritten(config: Config, folder: Path, changes: Mapping[tuple[str, str], object]) -> str:
+def rewritten(config: Config, folder: Path, changes: Mapping[tuple[str, str], object], apart: str | None = None) -> str:
     """Return the text of a config file for `folder` with every setting that was given and has an effect.
 
     Args:
@@ -26,9 +27,11 @@ def rewritten(config: Config, folder: Path, changes: Mapping[tuple[str, str], ob
         folder: where the text will lie. Files it reads stay where they are; what it writes goes the same way from
             `folder` as it went from the config's.
         changes: values by (section, key) that take the place of the config's.
+        apart: name of a subfolder for what it writes outside of the config's folder, so that several such texts do
+            not write over each other's; None: it goes to the same place.
     """
     given = {
-        (view.section, view.key): _moved(view.key, view.value, config.folder, folder)
+        (view.section, view.key): _moved(view.key, view.value, config.folder, folder, apart)
         for view in config.describe()
         if view.origin != DEFAULT and view.effect is Effect.WORKS
     }
@@ -41,12 +44,18 @@ def rewritten(config: Config, folder: Path, changes: Mapping[tuple[str, str], ob
     return "\n".join(lines)
 
 
-def _moved(key: str, value: object, old: Path, new: Path) -> object:
+def _moved(key: str, value: object, old: Path, new: Path, apart: str | None) -> object:
     if not isinstance(value, Path):
         return value
     if key in _PRODUCTS:
-        return value.relative_to(old).as_posix() if value.is_relative_to(old) else str(value)
+        return value.relative_to(old).as_posix() if value.is_relative_to(old) else str(_set_apart(key, value, apart))
     try:
         return Path(os.path.relpath(value, new)).as_posix()
     except ValueError:  # another drive
         return str(value)
+
+
+def _set_apart(key: str, place: Path, apart: str | None) -> Path:
+    if apart is None:
+        return place
+    return place.parent / apart / place.name if key in _FILES else place / apart

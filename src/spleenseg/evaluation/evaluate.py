@@ -19,7 +19,7 @@ from spleenseg.evaluation.calibrate import (
 )
 from spleenseg.evaluation.cases import Empty, case_rows, parse_empty, slice_rows
 from spleenseg.evaluation.outcome import Evaluation, LabelSummary
-from spleenseg.evaluation.provenance import of_run, remarks_on_run
+from spleenseg.evaluation.provenance import of_run, remarks_on_run, trained_on_line
 from spleenseg.evaluation.publish import Facts, publish
 from spleenseg.evaluation.slice_scans import SliceScans, names_of
 from spleenseg.models.run_folder import RunFolder, Trained, load_trained
@@ -128,6 +128,8 @@ class _Job:
 
         slices = SliceSet.from_config(self.trained.config, section, self.reporter)
         _warn_of_other_slices(self.trained, slices, section, self.reporter)
+        if section != "train" and (line := trained_on_line(self.trained, slices, section)) is not None:
+            self.reporter.warn(line)
         found = predict_all(self.trained, slices, threshold, self.reporter)
         return slices, found, names_of(slices, self.trained.config.model.num_classes)
 

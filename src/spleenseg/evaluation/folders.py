@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from spleenseg.errors import UserError
 from spleenseg.evaluation.cases import CaseRow, Empty, SliceRow, parse_empty, slice_row
+from spleenseg.evaluation.findings import Findings
 from spleenseg.evaluation.label_maps import LabelMap, LoadedMap, described_labels, find_label_maps
 from spleenseg.evaluation.outcome import Evaluation
 from spleenseg.evaluation.publish import Facts, publish
@@ -22,6 +23,7 @@ from spleenseg.progress import SILENT, Reporter
 from spleenseg.volumes import Volume, apply_window, read_volume
 
 _WINDOW_HU = (-160.0, 240.0)
+_SECTION = "folders"
 Mask = npt.NDArray[np.bool_]
 
 
@@ -67,7 +69,7 @@ def evaluate_folders(
             task.advance(note=case)
     facts = Facts(
         title=f"{predictions.resolve().name} against {truth.resolve().name}",
-        section="folders",
+        section=_SECTION,
         provenance=_provenance(predictions, truth, pairs, names),
         remarks=_remarks(len(pairs)),
         empty=empty,
@@ -81,8 +83,16 @@ def _claim(run: RunFolder) -> None:
         raise UserError(f"output folder {run.root} is a file; give a folder with -o")
     if (run.root / MANIFEST_NAME).exists():
         raise UserError(f"{run.root} is the folder of a training; give another one with -o")
-    if run.root.is_dir() and any(run.root.iterdir()) and not run.report_json.is_file():
+    if run.root.is_dir() and any(run.root.iterdir()) and not _is_comparison(run):
         raise UserError(f"output folder {run.root} holds something else; give a new one with -o")
+
+
+def _is_comparison(run: RunFolder) -> bool:
+    """Whether the report there is one of two folders: that of a run or a cross-validation is no less valuable."""
+    try:
+        return Findings.read(run.report_json).section == _SECTION
+    except UserError:
+        return False
 
 
 Pairs = Mapping[str, tuple[LabelMap, LabelMap]]  # case -> truth, prediction

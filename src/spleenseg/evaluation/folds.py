@@ -72,7 +72,8 @@ def evaluate_folds(
         reporter: shows progress, and one line a fold.
 
     Raises:
-        UserError: a fold is not trained to its end, two folds hold out the same case, or a file cannot be read.
+        UserError: a fold is not trained to its end, or was trained on a patient it holds out now; two folds hold out
+            the same case, or a file cannot be read.
     """
     empty = parse_empty(empty)
     if not isinstance(config, Config):

@@ -8,6 +8,8 @@ from importlib.metadata import version
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.models.run_folder import Trained
 
+_MOST_NAMED = 3
+
 
 def of_run(trained: Trained, slices: SliceSet, section: str, count: int) -> dict[str, str]:
     """Return facts about a trained network and the slices it was evaluated on."""
@@ -37,6 +39,8 @@ def remarks_on_run(trained: Trained, slices: SliceSet, section: str) -> tuple[st
     patients = {file.patient for file in slices.files}
     if section == "train":
         remarks.append("The network was trained on these slices: the figures say nothing about other patients.")
+    elif (seen := trained_on_line(trained, slices, section)) is not None:
+        remarks.append(f"{seen[0].upper()}{seen[1:]}.")
     if section == "eval":
         remarks.append("The best epoch was chosen on these slices: expect lower figures on patients never used.")
     for splits, shared in trained.manifest.patient_overlap.items():
@@ -46,6 +50,20 @@ def remarks_on_run(trained: Trained, slices: SliceSet, section: str) -> tuple[st
     if slices.manifest is None:
         remarks.append("The dataset has no manifest: voxel sizes, volumes and distances are unknown.")
     return tuple(remarks)
+
+
+def trained_on_line(trained: Trained, slices: SliceSet, section: str) -> str | None:
+    """Say that the network saw patients of `slices` in training; None if it saw none, as far as names tell."""
+    own = {file.case: file.patient for file in slices.files}
+    known = slices.manifest.patients if slices.manifest else {}
+    seen = trained.manifest.trained_on(own, {**known, **own})
+    if not seen:
+        return None
+    names = f"{', '.join(seen[:_MOST_NAMED])}{', ...' if len(seen) > _MOST_NAMED else ''}"
+    return (
+        f"by their names, {len(seen)} of the {len(own)} cases of [{section}] are of patients that the network was "
+        f"trained on ({names}): the figures are too high for other patients"
+    )
 
 
 def _images(trained: Trained) -> str:

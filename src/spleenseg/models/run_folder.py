@@ -84,8 +84,13 @@ class RunFolder:
 
     @property
     def config_copy(self) -> Path:
-        """The config as it was when training began."""
+        """The config as it was when training began; the config itself where the weights lie beside it."""
         return self.models_dir / self.config_name
+
+    @property
+    def keeps_config(self) -> bool:
+        """Whether `config_copy` is a copy, and not the file the user wrote."""
+        return self.config_copy.resolve() != self.config.resolve()
 
     @property
     def best_weights(self) -> Path:
@@ -106,6 +111,11 @@ class RunFolder:
     def nan(self) -> Path:
         """What reproduces a loss that was no number."""
         return self.models_dir / "nan"
+
+    @property
+    def nan_config(self) -> Path:
+        """The settings of the training that led there."""
+        return self.nan / self.config_name
 
     @property
     def losses_csv(self) -> Path:
@@ -178,10 +188,11 @@ class RunFolder:
         return self.root / MANIFEST_NAME
 
     def products(self) -> tuple[Path, ...]:
-        """Return every file a training and its evaluation make here, whether it exists or not."""
+        """Return every file a training and its evaluation make here, whether it exists or not; never the config."""
         either = (self.models_dir / f"{self.best_name}{suffix}" for suffix in (".weights.h5", ".keras"))
-        kept = (self.nan / name for name in ("batch.npz", "state.npz", "README.txt"))
-        made = (self.last_state, *kept, self.config_copy, self.losses_csv, self.losses_png, self.metrics_csv)
+        kept = (self.nan / name for name in ("batch.npz", "state.npz", "README.txt", self.config_name))
+        copy = (self.config_copy,) if self.keeps_config else ()
+        made = (self.last_state, *kept, *copy, self.losses_csv, self.losses_png, self.metrics_csv)
         told = (
             self.metrics_png,
             self.history,
@@ -228,10 +239,11 @@ def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Train
     Args:
         run: a run folder, or a config, whose folder is one.
         reporter: is warned where the config now describes another network than was trained, and where the
-            weights are not the ones run.json names (a training that was killed in between).
+            weights are not the ones run.json names because a training was killed in between.
 
     Raises:
-        UserError: no run.json, no weights, weights that do not fit, or another version's run.
+        UserError: no run.json, no weights, weights that do not fit or that another training wrote, or another
+            version's run.
     """
     load_backend()
     from spleenseg.models.build import build_model
@@ -254,5 +266,10 @@ def _weights(manifest: RunManifest, root: Path, reporter: Reporter) -> Path:
         raise UserError(f"no weights yet in {root}: its training has not finished an epoch; continue it with --resume")
     path = root / manifest.weights.file
     if path.is_file() and sha256(path) != manifest.weights.sha256:
+        if manifest.finished is not None:
+            raise UserError(
+                f"{path} is not the file that {root / MANIFEST_NAME} names (another SHA-256): something wrote over it "
+                "after the training; bring that file back, or train again"
+            )
         reporter.warn(f"{path} changed after run.json was written; its figures may belong to other weights")
     return path

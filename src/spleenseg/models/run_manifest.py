@@ -192,6 +192,17 @@ class RunManifest(_Record):
         )
         return self.model_copy(update={"best": best, "weights": record})
 
+    def trained_on(self, cases: Iterable[str], patients: Mapping[str, str]) -> tuple[str, ...]:
+        """Return those of `cases` that the training saw, sorted; it is known by the names of its cases.
+
+        Args:
+            cases: names.
+            patients: case -> patient, as far as known: other cases of a patient that was trained on count too.
+        """
+        seen = self.data["train"].cases if "train" in self.data else {}
+        owners = {patients.get(case, case) for case in seen}
+        return tuple(sorted(case for case in {*cases} if case in seen or patients.get(case, case) in owners))
+
     def with_end(self) -> RunManifest:
         """Return a copy that says the training ended now."""
         return self.model_copy(update={"finished": _now()})

@@ -1,8 +1,10 @@
-"""What becomes of an earlier run in the same folder: it goes on, or is moved aside by renaming; never deleted."""
+"""What becomes of an earlier run in the same folder: it goes on, or is moved aside; never deleted."""
 
 from __future__ import annotations
 
+import shutil
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,23 +15,49 @@ from spleenseg.models.run_folder import RunFolder
 def set_earlier_run_aside(run: RunFolder) -> Path | None:
     """Move the products of an earlier run to `<models>_<time>_bak`; None when there are none.
 
-    Only files this program makes are moved; whatever else lies in the folders stays where it is.
+    Only files this program makes are moved; whatever else lies in the folders stays where it is. They are laid out as
+    they were; `models` and `eval` stand for folders outside of the run's.
 
     Raises:
-        UserError: a file cannot be moved (in use, no permission).
+        UserError: a file cannot be moved (in use, no permission); all lie where they were.
     """
     found = [path for path in (*run.products(), *_of_watching(run)) if path.exists()]
     if not found:
         return None
     aside = _free_name(run.models_dir)
+    moved: list[tuple[Path, Path]] = []
     for path in found:
-        target = aside / path.relative_to(run.root) if path.is_relative_to(run.root) else aside / path.name
+        target = aside / _place(path, run)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(target)
+            _move(path, target)
         except OSError as error:
-            raise UserError(f"cannot move {path} aside: {error.strerror or error}") from error
+            _undo(moved)
+            raise UserError(f"cannot move {path} aside to {target}: {error.strerror or error}") from error
+        moved.append((path, target))
     return aside
+
+
+def _place(path: Path, run: RunFolder) -> Path:
+    """Where a product lies in the folder aside; no two in the same place."""
+    if path.is_relative_to(run.root):
+        return path.relative_to(run.root)
+    name, folder = ("models", run.models_dir) if path.is_relative_to(run.models_dir) else ("eval", run.eval_dir)
+    return name / path.relative_to(folder)
+
+
+def _move(path: Path, target: Path) -> None:
+    """Rename, or to another disk copy and remove; what is there already is never written over."""
+    if target.exists():
+        raise FileExistsError(f"{target} exists")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(path, target)
+
+
+def _undo(moved: list[tuple[Path, Path]]) -> None:
+    """Bring back what was moved; what that cannot be done for stays aside."""
+    for path, target in reversed(moved):
+        with suppress(OSError):
+            _move(target, path)
 
 
 def require_resumable(run: RunFolder) -> None:

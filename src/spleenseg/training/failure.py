@@ -11,6 +11,7 @@ import numpy as np
 
 from spleenseg.augment.stream import Batch
 from spleenseg.config import Config, load_config
+from spleenseg.config.rewrite import rewritten
 from spleenseg.errors import UserError
 from spleenseg.files import atomic, write_text
 from spleenseg.models.run_folder import RunFolder
@@ -34,6 +35,7 @@ The loss became {loss} at epoch {epoch}, step {step} (both from 1).
 
 batch.npz  images float32 [B, H, W, C], targets float32 [B, H, W, K], names
 state.npz  every variable of network and optimiser right before that step
+{name}  every setting of the training, those of --set too
 
 To take the step again:
 
@@ -46,11 +48,11 @@ What mostly helps: a lower learning_rate or clipvalue, or precision = "float32".
 """
 
 
-def keep_reproduction(run: RunFolder, learner: Learner, state: TrainState, batch: Batch, loss: float) -> Path:
-    """Write the batch of a step whose loss was no number, and the variables before it, to `models/nan/`.
+def keep_reproduction(config: Config, learner: Learner, state: TrainState, batch: Batch, loss: float) -> Path:
+    """Write the batch of a step whose loss was no number, the variables before it and the config to `models/nan/`.
 
     Args:
-        run: the run folder.
+        config: of the training, overrides included.
         learner: its variables as they were before the step.
         state: epoch and step of it.
         batch: what the step was fed with.
@@ -59,15 +61,18 @@ def keep_reproduction(run: RunFolder, learner: Learner, state: TrainState, batch
     Returns:
         the folder.
     """
+    run = RunFolder.of(config)
     folder = run.nan
     with atomic(folder / "batch.npz") as temporary, temporary.open("wb") as file:
         np.savez(file, images=batch.images, targets=batch.targets, names=np.array(batch.names))
     save_checkpoint(folder / "state.npz", learner.variables(), state)
+    write_text(run.nan_config, rewritten(config, folder, {}))
     text = _REPLAY.format(
         loss=loss,
         epoch=state.epoch + 1,
         step=state.step + 1,
-        config=run.config,
+        name=run.nan_config.name,
+        config=run.nan_config,
         folder=folder,
         names="\n".join(batch.names),
     )
@@ -79,7 +84,7 @@ def replay(config: Config | Path | str, folder: Path | str) -> float:
     """Take the step again that `keep_reproduction` kept, and return its loss.
 
     Args:
-        config: the config of the training, or its file.
+        config: the config of the training, or its file; `models/nan` holds one.
         folder: `models/nan`.
 
     Raises:

@@ -11,6 +11,7 @@ from spleenseg.config import Config, load_config
 from spleenseg.config.rewrite import rewritten
 from spleenseg.datasets.check import dataset_of
 from spleenseg.datasets.folds import FOLDS_NAME, read_folds, require_fitting
+from spleenseg.datasets.manifest import find_manifest
 from spleenseg.datasets.split import Fold
 from spleenseg.datasets.splitting import patients_of, split
 from spleenseg.errors import UserError
@@ -103,12 +104,14 @@ def train_folds(
         config: a config file, or one already loaded.
         which: the number of one fold (from 0), or "all".
         overrides: "section.key=value" settings over the file (not with a loaded config).
-        resume: leave finished folds as they are, continue the one that was interrupted, train the rest.
+        resume: leave finished folds as they are, continue the one that was interrupted, train the rest; none of them
+            may have been trained on other cases than it has now.
         executor: where the trainings run; None: here, one after another.
         reporter: shows progress.
 
     Raises:
-        UserError: no dataset to divide, folds that do not fit it, no such fold, or what `train` raises.
+        UserError: no dataset to divide, folds that do not fit it, no such fold, a fold to resume that was trained on
+            other cases, or what `train` raises.
         KeyboardInterrupt: asked to stop; the state is saved and `resume` continues.
     """
     if not isinstance(config, Config):
@@ -117,6 +120,9 @@ def train_folds(
     numbers = _numbers(which, len(folds))
     check(_of_fold(config, numbers[0]))
     runs = fold_runs(config, len(folds))
+    if resume:
+        for number in numbers:
+            _require_same_cases(config, number, folds[number], runs[number])
     skipped = [number for number in numbers if resume and is_finished(runs[number])]
     for number in skipped:
         reporter.say(f"fold {number} is finished: {runs[number].root}")
@@ -135,7 +141,8 @@ def trained_folds(config: Config) -> tuple[tuple[Fold, ...], tuple[RunFolder, ..
     """Return the folds of a config and their run folders, all of them trained.
 
     Raises:
-        UserError: the dataset has no folds, or one is not trained to its end.
+        UserError: the dataset has no folds, one is not trained to its end, or one was trained on a patient that it
+            holds out now.
     """
     path = dataset_of(config) / FOLDS_NAME
     if not path.is_file():
@@ -150,12 +157,43 @@ def trained_folds(config: Config) -> tuple[tuple[Fold, ...], tuple[RunFolder, ..
             f"fold {', '.join(missing)} of {len(folds)} is not trained to its end; "
             f"run `spleenseg train {config.path} --folds all --resume`"
         )
+    _require_unseen(config, folds, runs, path)
     return folds, runs
 
 
 def is_finished(run: RunFolder) -> bool:
     """Whether the training of a run folder ended by itself."""
     return run.manifest.is_file() and RunManifest.read(run.manifest).finished is not None
+
+
+def _require_unseen(config: Config, folds: Sequence[Fold], runs: Sequence[RunFolder], path: Path) -> None:
+    """Refuse folds of which one would be judged by what it learned; whatever `path` says now, run.json knows better."""
+    manifest = find_manifest(path.parent)
+    patients = manifest.patients if manifest else {}
+    for number, (fold, run) in enumerate(zip(folds, runs, strict=True)):
+        seen = RunManifest.read(run.manifest).trained_on(fold.valid, patients)
+        if seen:
+            raise UserError(
+                f"fold {number} was trained on the patient of {seen[0]}, a case that {path} has it hold out now; "
+                f"{_way_out(config, number)}"
+            )
+
+
+def _require_same_cases(config: Config, number: int, fold: Fold, run: RunFolder) -> None:
+    """Refuse to go on with a fold that was trained on other cases than it has now: neither would it be that fold."""
+    record = RunManifest.read(run.manifest).data.get("train") if run.manifest.is_file() else None
+    different = {*record.cases} ^ {*fold.train} if record and record.cases else ()
+    if record and different:
+        case, place = min(different), dataset_of(config) / FOLDS_NAME
+        raise UserError(
+            f"fold {number} was trained {'on' if case in record.cases else 'without'} the case {case}, unlike {place} "
+            f"says now; {_way_out(config, number)}"
+        )
+
+
+def _way_out(config: Config, number: int) -> str:
+    anew = f"spleenseg train {config.path} --folds {number}"
+    return f"put back the file it was trained by, or train it anew with `{anew}` (the earlier run is moved aside)"
 
 
 def _folds(config: Config, reporter: Reporter) -> tuple[Fold, ...]:
@@ -191,13 +229,17 @@ def _of_fold(config: Config, number: int) -> Config:
 
 
 def _path(config: Config, number: int) -> Path:
-    return config.folder / f"fold_{number}" / config.path.name
+    return config.folder / _name(number) / config.path.name
+
+
+def _name(number: int) -> str:
+    return f"fold_{number}"
 
 
 def _text(config: Config, number: int) -> str:
     changes = {("dataset", "fold"): number, ("model", "evaluation"): "eval"}
     head = f"; Fold {number} of ../{config.path.name}, written by spleenseg train --folds: change that one instead.\n"
-    return head + rewritten(config, _path(config, number).parent, changes)
+    return head + rewritten(config, _path(config, number).parent, changes, apart=_name(number))
 
 
 def _forget_networks() -> None:

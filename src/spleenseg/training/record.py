@@ -66,7 +66,7 @@ class RunRecord:
         return cls(run, manifest.model_copy(update=more))
 
     def goes_on(self, reporter: Reporter) -> None:
-        """Take over what the training it goes on with started from; say and record in what it differs from that."""
+        """Take over when and from what the training it goes on with started; say and record in what it differs."""
         if not self.run.manifest.is_file():
             return
         before = RunManifest.read(self.run.manifest)
@@ -74,7 +74,8 @@ class RunRecord:
         for line in changes:
             reporter.warn(f"resumed with a change: {line}")
         known = tuple(line for line in before.resumed_with if line not in changes)
-        self.manifest = self.manifest.model_copy(update={"initial": before.initial, "resumed_with": known + changes})
+        kept = {"created": before.created, "initial": before.initial, "resumed_with": known + changes}
+        self.manifest = self.manifest.model_copy(update=kept)
 
     def update(self, state: TrainState) -> None:
         """Write run.json with the best epoch so far, if there is one."""

@@ -52,7 +52,10 @@ def repeat(
     then = RunManifest.read(path)
     source = parse_config(_text(then, path), path.parent / then.config_file, overrides)
     folder = Path(out).absolute() if out is not None else path.parent.with_name(f"{path.parent.name}_repeated")
-    require_free_folder(folder, "the new run folder")
+    goes_on = f"spleenseg train {folder / then.config_file} --resume"
+    require_free_folder(
+        folder, "the new run folder", f"give another with --out; a repetition that was stopped goes on with `{goes_on}`"
+    )
     text = rewritten(source, folder, _products_inside(source))
     config = parse_config(text, folder / then.config_file)
     check(config)

@@ -78,7 +78,7 @@ def train(
     Raises:
         UserError: anything in the config or the data that cannot work, before training starts; a loss that
             became NaN; a file that cannot be written.
-        KeyboardInterrupt: asked to stop; the state is saved and `resume` continues.
+        KeyboardInterrupt: asked to stop; the state is saved and `resume` continues, or all is done and recorded.
     """
     if not isinstance(config, Config):
         config = load_config(config, overrides)
@@ -132,7 +132,11 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
             state = trainer.fit()
             record.finish()
     best = next((row for row in state.history if row["epoch"] == state.best_epoch), {})
-    return TrainResult(run, state.epoch, state.best_epoch, dict(best))
+    result = TrainResult(run, state.epoch, state.best_epoch, dict(best))
+    if trainer.asked_to_stop:  # amid the last files of the last epoch: what comes next is not to begin
+        reporter.say(result.summary())
+        raise KeyboardInterrupt
+    return result
 
 
 def _built(config: Config) -> Learner:
@@ -180,7 +184,9 @@ def _make_room(run: RunFolder, reporter: Reporter) -> None:
 
 
 def _keep_config(config: Config, run: RunFolder) -> None:
-    """Keep a copy of the config beside the weights, byte for byte."""
+    """Keep a copy of the config beside the weights, byte for byte, unless it lies there itself."""
+    if not run.keeps_config:
+        return
     with atomic(run.config_copy) as temporary:
         shutil.copyfile(config.path, temporary)
 

@@ -44,6 +44,9 @@ class Trainer:
         feed: batches for training and validation.
         on_epoch: called with the state after each epoch's files are written.
         reporter: shows progress.
+
+    Attributes:
+        asked_to_stop: whether a request to stop came when no step was left that could honour it.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Trainer:
         self.feed, self.on_epoch, self.reporter = feed, on_epoch, reporter
         self.schedule = Schedule.of(config)
         self.state = TrainState(learning_rate=config.model.learning_rate)
+        self.asked_to_stop = False
 
     def resume(self) -> None:
         """Continue from `models/last`; the files of the last epoch it knows are written where they are missing."""
@@ -83,6 +87,7 @@ class Trainer:
                 self._save_last()
             while self.state.epoch < settings.epochs and not self.state.should_stop(settings.patience):
                 self._run_epoch(task, request)
+            self.asked_to_stop = request.requested
         return self.state
 
     def _run_epoch(self, task: Task, request: StopRequest) -> None:
@@ -138,7 +143,7 @@ class Trainer:
             return
         batch = Batch(batch.images.copy(), batch.targets.copy(), batch.names)  # the stream uses its memory again
         self._go_back_to(self.state.step)
-        kept = keep_reproduction(self.run, self.learner, self.state, batch, loss)
+        kept = keep_reproduction(self.config, self.learner, self.state, batch, loss)
         raise UserError(
             f"the loss became {loss} at epoch {self.state.epoch + 1}, step {self.state.step + 1} "
             f"(images {', '.join(batch.names)}); lower learning_rate or clipvalue, or look at these images; "
