@@ -330,12 +330,21 @@ def test_the_threshold_of_the_config_decides(tmp_path):
     assert evaluate(config.path, overrides=["infer.threshold=0.9"]).mean_dice == 0
 
 
-def test_slices_shown_otherwise_than_in_training_are_warned_of(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"display": "reference"}, "display radiological, [test] has reference"),
+        ({"pixel_mm": 0.7}, "pixel_mm None, [test] has 0.7"),
+        ({"labels": {"liver": 1}}, "labels {'spleen': 1}, [test] has {'liver': 1}"),
+    ],
+)
+def test_slices_shown_otherwise_than_in_training_are_warned_of(tmp_path, change, said):
     config = project(tmp_path, two_cases())
-    write_manifest(tmp_path / "data", two_cases(), SPLEEN.model_copy(update={"display": "reference"}))
+    write_manifest(tmp_path / "data", two_cases(), SPLEEN.model_copy(update=change))
     remarks = Remarks()
     evaluate(config, reporter=remarks)
-    assert [line for line in remarks.warnings if "display radiological, [test] has reference" in line]
+    (line,) = [line for line in remarks.warnings if line.startswith("the network was trained with")]
+    assert said in line
 
 
 @pytest.mark.parametrize("lost", ["mask", "model"])
@@ -393,3 +402,14 @@ def test_the_network_that_was_trained_counts_whatever_size_the_config_says_by_no
     changed = load_config(config.path, ["model.image_width=32", "model.image_height=64"])
     assert evaluate(changed, reporter=remarks).figures == before
     assert any("image_width is 32 now" in line for line in remarks.warnings)
+
+
+def test_the_network_gets_the_neighbours_it_was_trained_with_whatever_the_config_says_by_now(tmp_path):
+    near = SPLEEN.model_copy(update={"context": 1})
+    config, remarks = project(tmp_path, two_cases(), expectation=near), Remarks()
+    before = evaluate(config)
+    changed = load_config(config.path, ["dataset.context=0"])
+    after = evaluate(changed, reporter=remarks)
+    assert (after.figures, after.cases) == (before.figures, before.cases)
+    assert "[dataset] context is 0 now, but the run was trained with 1, which counts" in remarks.warnings
+    assert len([line for line in remarks.warnings if "which counts" in line]) == 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spleenseg.config import Config, load_config
+from spleenseg.datasets.manifest import Expectation
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
 from spleenseg.evaluation.calibrate import (
@@ -22,7 +23,7 @@ from spleenseg.evaluation.outcome import Evaluation, LabelSummary
 from spleenseg.evaluation.provenance import of_run, remarks_on_run
 from spleenseg.evaluation.publish import Facts, publish
 from spleenseg.evaluation.slice_scans import SliceScans, names_of
-from spleenseg.models.run_folder import RunFolder, Trained, load_trained
+from spleenseg.models.run_folder import RunFolder, Trained, load_trained, trained_config
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.training.preflight import check
 
@@ -73,6 +74,7 @@ def evaluate(
         reporter.warn(line)
     section = section or config.model.evaluation
     auto = threshold == AUTO
+    config = trained_config(config, reporter)  # what is checked is what the network gets
     check(config, tuple(dict.fromkeys((section, *([_VALID] if auto else [])))))
     trained = load_trained(config, reporter)
     if auto and trained.config.model.num_classes > 1:
@@ -148,7 +150,10 @@ class _Job:
 
 
 def _warn_of_other_slices(trained: Trained, slices: SliceSet, section: str, reporter: Reporter) -> None:
-    for key in ("window_hu", "windows", "display"):
+    """Warn of every way in which the slices do not look as the network expects."""
+    for key in Expectation.model_fields:
+        if key == "labels" and slices.manifest is None:
+            continue  # nobody names those of a plain folder
         wanted, given = getattr(trained.expectation, key), getattr(slices.expectation, key)
         if wanted != given:
             reporter.warn(f"the network was trained with {key} {wanted}, [{section}] has {given}: expect poor figures")

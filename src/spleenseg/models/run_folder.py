@@ -30,6 +30,7 @@ __all__ = [
     "Trained",
     "WeightsRecord",
     "load_trained",
+    "trained_config",
 ]
 
 CONFIG_NAME = "train_eval_infer.config"
@@ -211,7 +212,8 @@ class Trained:
 
     Attributes:
         model: the keras.Model of `build.build_model` with its trained weights, float32.
-        config: the config it is used with; what shapes the network is the run's, whatever the file says now.
+        config: the config it is used with; what shapes the network and its pictures is the run's, whatever the
+            file says now.
         manifest: its run.json.
         expectation: what its images must look like.
     """
@@ -227,8 +229,8 @@ def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Train
 
     Args:
         run: a run folder, or a config, whose folder is one.
-        reporter: is warned where the config now describes another network than was trained, and where the
-            weights are not the ones run.json names (a training that was killed in between).
+        reporter: is warned where the config now describes another network or other pictures than were trained,
+            and where the weights are not the ones run.json names (a training that was killed in between).
 
     Raises:
         UserError: no run.json, no weights, weights that do not fit, or another version's run.
@@ -247,6 +249,15 @@ def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Train
     model = build_model(config.model)
     load_weights(model, path)
     return Trained(model, config, manifest, manifest.expectation)
+
+
+def trained_config(config: Config, reporter: Reporter = SILENT) -> Config:
+    """Return `config` with the network and the pictures of the run in its folder; loads no weights.
+
+    Raises:
+        UserError: no run.json, or another version's run.
+    """
+    return as_trained(config, RunManifest.read(config.folder / MANIFEST_NAME).config, reporter)
 
 
 def _weights(manifest: RunManifest, root: Path, reporter: Reporter) -> Path:
