@@ -265,6 +265,17 @@ def test_a_loss_that_is_no_number_stops_with_the_images(project: Project) -> Non
         train(config, overrides=["model.learning_rate=1e30", "model.clipvalue=1e30", "train.epochs=4"])
 
 
+def test_a_validation_loss_that_is_no_number_is_told_and_can_be_resumed(project: Project) -> None:
+    config = project()
+    far = ["model.learning_rate=1e30", "model.clipvalue=None", "train.epochs=1", "train.steps_per_epoch=1"]
+    result = train(config, overrides=far)
+    assert result.summary() == "1 epochs trained, none with a finite validation loss"
+    assert json.loads((config.parent / "history.json").read_text())["val_loss"] == [None]
+    assert train(config, overrides=far, resume=True).best_epoch is None
+    with pytest.raises(UserError, match=r"no weights yet .* finite validation loss"):
+        load_trained(config.parent)
+
+
 def test_validation_limit_caps_the_slices_evenly(project: Project) -> None:
     result = train(project(), overrides=["train.validation_limit=2", "train.epochs=1"])
     assert result.best["val_loss"] > 0

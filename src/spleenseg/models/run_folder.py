@@ -262,7 +262,10 @@ def trained_config(config: Config, reporter: Reporter = SILENT) -> Config:
 
 def _weights(manifest: RunManifest, root: Path, reporter: Reporter) -> Path:
     if manifest.weights is None:
-        raise UserError(f"no weights yet in {root}: its training has not finished an epoch; continue it with --resume")
+        raise UserError(
+            f"no weights yet in {root}: no epoch with a finite validation loss is finished; continue it with --resume, "
+            "or train again with a lower learning_rate"
+        )
     path = root / manifest.weights.file
     if path.is_file() and sha256(path) != manifest.weights.sha256:
         reporter.warn(f"{path} changed after run.json was written; its figures may belong to other weights")
