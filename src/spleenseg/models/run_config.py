@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,12 @@ _NOT_THE_NETWORK = frozenset(
         *("evaluation", "pretrained", "init_from"),
     }
 )
-_THE_PICTURE = ("color_order", "resize_interpolation", "context", "context_mm", "windows")
-"""What of [dataset] decides the numbers that the network sees; the rest says which slices, and what memory is used."""
+_THE_PICTURE = ("color_order", "resize_interpolation", "context", "context_mm", "windows")  # what the network sees
+KEPT: Mapping[str, tuple[str, ...]] = {
+    "model": tuple(key for key in ModelConfig.model_fields if key not in _NOT_THE_NETWORK),
+    "dataset": _THE_PICTURE,
+}
+"""By section: the keys that trained weights belong to. The rest says how to train, which slices, how much memory."""
 
 
 def portable(config: Config) -> Values:
@@ -84,11 +88,7 @@ def as_trained(config: Config, values: Values, reporter: Reporter) -> Config:
         reporter: is warned of every key that now says something else.
     """
     then = restored(values, config.path)
-    network = [key for key in ModelConfig.model_fields if key not in _NOT_THE_NETWORK]
-    kept = {
-        name: _with_keys_of(then, config, name, keys, reporter)
-        for name, keys in (("model", network), ("dataset", _THE_PICTURE))
-    }
+    kept = {name: _with_keys_of(then, config, name, keys, reporter) for name, keys in KEPT.items()}
     return config.model_copy(update=kept)
 
 
