@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spleenseg.config import Config, load_config
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.datasets.slices import SliceSet
-from spleenseg.errors import UserError
+from spleenseg.errors import UserError, did_you_mean
 from spleenseg.evaluation.calibrate import (
     AUTO,
     Calibration,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "LabelSummary", "evaluate"]
 
 _VALID = "eval"
+_SECTIONS = {"train": "train", _VALID: _VALID, "valid": _VALID, "test": "test"}  # as it may be written
 
 
 def evaluate(
@@ -52,7 +53,7 @@ def evaluate(
     Args:
         config: a config file, or one already loaded; its folder is the run folder.
         overrides: "section.key=value" settings over the file (not with a loaded config).
-        section: "train", "eval" or "test"; None: `[model] evaluation`.
+        section: "train", "eval" (or "valid") or "test"; None: `[model] evaluation`.
         threshold: probability from which a pixel is organ; "auto": the best one on the validation split [eval];
             None: `[infer] threshold`.
         empty: what Dice, IoU and NSD are where truth and prediction are both empty: 1 ("defined"), or undefined
@@ -65,9 +66,9 @@ def evaluate(
 
     Raises:
         UserError: no trained network, folders of the split that are missing, incomplete or unreadable,
-            "auto" for a network of several labels, or an unknown rule for empty cases.
+            "auto" for a network of several labels, an unknown section, or an unknown rule for empty cases.
     """
-    empty = parse_empty(empty)
+    empty, section = parse_empty(empty), parse_section(section)
     if not isinstance(config, Config):
         config = load_config(config, overrides)
     for line in config.warnings:
@@ -80,6 +81,18 @@ def evaluate(
     if auto and trained.config.model.num_classes > 1:
         raise UserError("--threshold auto is for one organ; of several labels the likeliest wins, without a threshold")
     return _Job(config, section, trained, reporter).run(threshold, empty)
+
+
+def parse_section(text: str | None) -> str | None:
+    """Return the section whose slices are evaluated as the config names it; None where nothing is given.
+
+    Raises:
+        UserError: there is no such section to evaluate.
+    """
+    if text is not None and text not in _SECTIONS:
+        near = did_you_mean(text, _SECTIONS)
+        raise UserError(f"--section {text} cannot be evaluated{near}; use train, eval (or valid, the same) or test")
+    return text and _SECTIONS[text]
 
 
 class _Job:
