@@ -120,7 +120,7 @@ class _Job:
             figures=found.figures,
             threshold=None if several else threshold_findings(value, chosen, fitted.threshold if fitted else None),
             calibration=calibration_findings(found, names),
-            quality=quality_findings(by_case, predicted, fitted, in_sample=self.section == _VALID),
+            quality=quality_findings(found, names, predicted, fitted, in_sample=self.section == _VALID),
             predicted_dice=predicted,
             config=self.trained.manifest.config,
             remarks=remarks_on_run(self.trained, slices, self.section),
@@ -143,7 +143,7 @@ class _Job:
 
         slices = SliceSet.from_config(self.trained.config, section, self.reporter)
         _warn_of_other_slices(self.trained, slices, section, self.reporter)
-        found = predict_all(self.trained, slices, threshold, self.reporter)
+        found = predict_all(self.trained, slices, threshold, self.reporter, keep_levels=section == _VALID)
         return slices, found, names_of(slices, self.trained.config.model.num_classes)
 
     def _fit_on_valid(self) -> Calibration:
@@ -154,10 +154,11 @@ class _Job:
     def _fitted(self, slices: SliceSet, found: Pass, names: dict[str, int]) -> Calibration:
         from spleenseg.evaluation.refine import choose_on
 
-        choice = choose_on(found, slices, names)
-        fitted = Calibration.fit(found, names, self.weights_sha256, self.trained.config.model.num_classes, choice)
+        fitted = Calibration.fit(found, names, self.weights_sha256, self.trained.config.model.num_classes)
+        choice = choose_on(found.cut_at(fitted.cut), slices, names)
         if choice is not None:
             self.reporter.say(choice.summary())
+            fitted = fitted.model_copy(update={"postprocess": choice})
         fitted.write(self.run_folder.calibration)
         return fitted
 
