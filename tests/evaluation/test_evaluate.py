@@ -147,8 +147,8 @@ def test_loss_and_metrics_are_those_of_the_training_on_the_same_slices(tmp_path)
 
     noise = np.random.default_rng(1).integers(0, 256, (5, 32, 16), np.uint8)
     mask = np.where(noise > 90, 255, 0).astype(np.uint8)
-    extra = "batch_size = 2\n"  # of [eval]; five slices: the last batch is short
-    config = project(tmp_path, {"a": (noise, mask)}, extra, metrics=["dice_coef", "sensitivity"])
+    path = project(tmp_path, {"a": (noise, mask)}, metrics=["dice_coef", "sensitivity"]).path
+    config = load_config(path, ["test.batch_size=2"])  # five slices: the last batch is short
     result = evaluate(config)
     learner = logits_model(load_trained(config).model)
     learner.compile(loss=build_loss("bce_dice_loss"), metrics=build_metrics(["dice_coef", "sensitivity"]))
@@ -324,6 +324,24 @@ def test_the_split_is_the_one_the_config_names_unless_given(tmp_path):
         with pytest.raises(UserError, match=rf"--section {wrong} cannot be .*; use train, eval \(or valid"):
             evaluate(config, section=wrong)
     assert evaluate(tmp_path / "train_eval_infer.config", overrides=["infer.threshold=0.9"]).section == "eval"
+
+
+@pytest.mark.parametrize(("section", "size"), [("test", 3), ("eval", 2), ("train", 2)])
+def test_each_section_is_evaluated_in_its_own_batches(tmp_path, monkeypatch, section, size):
+    from spleenseg.evaluation import passes
+
+    sizes, engine = [], passes.KerasEngine
+
+    def recorded(model, batch_size):
+        sizes.append(batch_size)
+        return engine(model, batch_size)
+
+    monkeypatch.setattr(passes, "KerasEngine", recorded)
+    path = project(tmp_path, two_cases()).path
+    folders = [f"train.{kind}_datapath=data/test/{kind}s" for kind in ("image", "mask")]
+    changed = ["test.batch_size=3", "eval.batch_size=2", "train.batch_size=1", *folders]
+    evaluate(path, overrides=changed, section=section)
+    assert sizes == [size]
 
 
 def test_the_threshold_of_the_config_decides(tmp_path):

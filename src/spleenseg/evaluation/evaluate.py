@@ -143,7 +143,9 @@ class _Job:
 
         slices = SliceSet.from_config(self.trained.config, section, self.reporter)
         _warn_of_other_slices(self.trained, slices, section, self.reporter)
-        found = predict_all(self.trained, slices, threshold, self.reporter, keep_levels=section == _VALID)
+        config = self.trained.config
+        size = config.test.batch_size if section == "test" else config.eval.batch_size  # that of [train] is for steps
+        found = predict_all(self.trained, slices, threshold, size, self.reporter, keep_levels=section == _VALID)
         return slices, found, names_of(slices, self.trained.config.model.num_classes)
 
     def _fit_on_valid(self) -> Calibration:

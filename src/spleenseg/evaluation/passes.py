@@ -75,6 +75,7 @@ def predict_all(
     trained: Trained,
     slices: SliceSet,
     threshold: float,
+    batch_size: int,
     reporter: Reporter,
     *,
     keep_levels: bool = False,
@@ -85,15 +86,16 @@ def predict_all(
         trained: the model; its config names loss and metrics.
         slices: the split.
         threshold: see `labels_of`.
+        batch_size: slices predicted at once.
         reporter: shows progress.
         keep_levels: whether masks at other thresholds may be asked for (`Pass.cut_at`).
     """
     config, tally = trained.config, _Tally(trained.config)
     truths, masks, graded = [], [], []
     histograms: dict[tuple[str, int], Histogram] = defaultdict(empty_histogram)
-    engine = KerasEngine(_with_logits(trained.model), config.eval.batch_size)
+    engine = KerasEngine(_with_logits(trained.model), batch_size)
     with reporter.task("evaluating slices", len(slices)) as task:
-        for part in _parts(len(slices), config.eval.batch_size):
+        for part in _parts(len(slices), batch_size):
             both = engine.probabilities(_images(slices, part))
             logits, probabilities = np.split(both, 2, axis=-1)
             tally.add(np.stack([hard_target(slices.labels(i), config.model.num_classes) for i in part]), logits)
