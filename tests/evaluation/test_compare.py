@@ -71,6 +71,27 @@ def test_patients_and_not_cases_are_counted(tmp_path: Path) -> None:
     assert compare(tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "out").findings.deciding[0].patients == 3
 
 
+@pytest.mark.parametrize("theirs", ["case,dice", "case,patient,dice"])
+def test_the_order_of_the_arguments_decides_nothing(tmp_path: Path, theirs: str) -> None:
+    """The second table knows no patients, or has the case for one, as an evaluation without a manifest writes it."""
+    dices = {f"c{place}": 0.9 + (place * 7 % 5) / 100 for place in range(12)}
+    ours = [f"{case},p{place // 3},{dice}" for place, (case, dice) in enumerate(dices.items())]
+    (tmp_path / "ours.csv").write_text("\n".join(["case,patient,dice", *ours]))
+    middle = "{0}" if theirs == "case,dice" else "{0},{0}"
+    lines = [f"{middle.format(case)},{dice - 0.02 - place / 1000}" for place, (case, dice) in enumerate(dices.items())]
+    (tmp_path / "theirs.csv").write_text("\n".join([theirs, *reversed(lines)]))
+    names = ("ours.csv", "theirs.csv")
+    found, back = (
+        compare(tmp_path / first, tmp_path / second, tmp_path / first[:4]).findings
+        for first, second in (names, names[::-1])
+    )
+    one, other = found.deciding[0], back.deciding[0]
+    assert one.patients == other.patients == 4
+    assert one.p_value == other.p_value
+    assert one.ci95 == pytest.approx((-other.ci95[1], -other.ci95[0]))
+    assert [row.patient for row in found.cases] == [row.patient for row in back.cases]
+
+
 def test_less_of_a_distance_is_better_and_errors_count_by_their_size(tmp_path: Path) -> None:
     for name, distance, error in (("a", 2, -1), ("b", 3, 5)):
         lines = [f"c{place},0.9,{distance + place / 100},{error}" for place in range(8)]

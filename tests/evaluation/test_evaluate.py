@@ -147,8 +147,8 @@ def test_loss_and_metrics_are_those_of_the_training_on_the_same_slices(tmp_path)
 
     noise = np.random.default_rng(1).integers(0, 256, (5, 32, 16), np.uint8)
     mask = np.where(noise > 90, 255, 0).astype(np.uint8)
-    extra = "batch_size = 2\n"  # of [eval]; five slices: the last batch is short
-    config = project(tmp_path, {"a": (noise, mask)}, extra, metrics=["dice_coef", "sensitivity"])
+    path = project(tmp_path, {"a": (noise, mask)}, metrics=["dice_coef", "sensitivity"]).path
+    config = load_config(path, ["test.batch_size=2"])  # five slices: the last batch is short
     result = evaluate(config)
     learner = logits_model(load_trained(config).model)
     learner.compile(loss=build_loss("bce_dice_loss"), metrics=build_metrics(["dice_coef", "sensitivity"]))
@@ -319,7 +319,29 @@ def test_the_split_is_the_one_the_config_names_unless_given(tmp_path):
     config = project(tmp_path, two_cases(), evaluation="eval")
     assert evaluate(config).section == "eval"
     assert evaluate(config, section="test").section == "test"
+    assert evaluate(config, section="valid").section == "eval"
+    for wrong in ("infer", "tets", ""):
+        with pytest.raises(UserError, match=rf"--section {wrong}.*cannot be .*; use train, eval \(or valid"):
+            evaluate(config, section=wrong)
     assert evaluate(tmp_path / "train_eval_infer.config", overrides=["infer.threshold=0.9"]).section == "eval"
+
+
+@pytest.mark.parametrize(("section", "size"), [("test", 3), ("eval", 2), ("train", 2)])
+def test_each_section_is_evaluated_in_its_own_batches(tmp_path, monkeypatch, section, size):
+    from spleenseg.evaluation import passes
+
+    sizes, engine = [], passes.KerasEngine
+
+    def recorded(model, batch_size):
+        sizes.append(batch_size)
+        return engine(model, batch_size)
+
+    monkeypatch.setattr(passes, "KerasEngine", recorded)
+    path = project(tmp_path, two_cases()).path
+    folders = [f"train.{kind}_datapath=data/test/{kind}s" for kind in ("image", "mask")]
+    changed = ["test.batch_size=3", "eval.batch_size=2", "train.batch_size=1", *folders]
+    evaluate(path, overrides=changed, section=section)
+    assert sizes == [size]
 
 
 def test_the_threshold_of_the_config_decides(tmp_path):
@@ -330,12 +352,21 @@ def test_the_threshold_of_the_config_decides(tmp_path):
     assert evaluate(config.path, overrides=["infer.threshold=0.9"]).mean_dice == 0
 
 
-def test_slices_shown_otherwise_than_in_training_are_warned_of(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"display": "reference"}, "display radiological, [test] has reference"),
+        ({"pixel_mm": 0.7}, "pixel_mm None, [test] has 0.7"),
+        ({"labels": {"liver": 1}}, "labels {'spleen': 1}, [test] has {'liver': 1}"),
+    ],
+)
+def test_slices_shown_otherwise_than_in_training_are_warned_of(tmp_path, change, said):
     config = project(tmp_path, two_cases())
-    write_manifest(tmp_path / "data", two_cases(), SPLEEN.model_copy(update={"display": "reference"}))
+    write_manifest(tmp_path / "data", two_cases(), SPLEEN.model_copy(update=change))
     remarks = Remarks()
     evaluate(config, reporter=remarks)
-    assert [line for line in remarks.warnings if "display radiological, [test] has reference" in line]
+    (line,) = [line for line in remarks.warnings if line.startswith("the network was trained with")]
+    assert said in line
 
 
 def test_cases_that_were_trained_on_are_warned_of_and_remarked(tmp_path):
@@ -407,3 +438,14 @@ def test_the_network_that_was_trained_counts_whatever_size_the_config_says_by_no
     changed = load_config(config.path, ["model.image_width=32", "model.image_height=64"])
     assert evaluate(changed, reporter=remarks).figures == before
     assert any("image_width is 32 now" in line for line in remarks.warnings)
+
+
+def test_the_network_gets_the_neighbours_it_was_trained_with_whatever_the_config_says_by_now(tmp_path):
+    near = SPLEEN.model_copy(update={"context": 1})
+    config, remarks = project(tmp_path, two_cases(), expectation=near), Remarks()
+    before = evaluate(config)
+    changed = load_config(config.path, ["dataset.context=0"])
+    after = evaluate(changed, reporter=remarks)
+    assert (after.figures, after.cases) == (before.figures, before.cases)
+    assert "[dataset] context is 0 now, but the run was trained with 1, which counts" in remarks.warnings
+    assert len([line for line in remarks.warnings if "which counts" in line]) == 1

@@ -72,6 +72,19 @@ def test_what_helped_on_valid_is_recorded_exported_and_done(tmp_path: Path) -> N
     assert read_labels(tmp_path / "all" / "a.nii.gz", like=volume).sum() == 68
 
 
+def test_it_is_measured_on_masks_at_the_threshold_that_is_exported_with_it(tmp_path: Path) -> None:
+    faint = {
+        case: (np.where(image == 255, 125, image).astype(np.uint8), mask) for case, (image, mask) in cases(3).items()
+    }
+    evaluate(project(tmp_path, faint), section="eval")  # probability 0.12: nothing at the config's 0.5
+    found = fitted(tmp_path)
+    assert found.threshold is not None
+    assert found.threshold.value < 0.2
+    assert found.postprocess is not None
+    assert found.postprocess.options.components == "largest"
+    assert found.postprocess.dice == 1 > found.postprocess.dice_without == pytest.approx(found.threshold.mean_dice)
+
+
 def test_what_does_not_help_is_not_done_and_two_cases_decide_nothing(tmp_path: Path) -> None:
     evaluate(project(tmp_path / "clean", cases(3, stray=False)), section="eval")
     choice = fitted(tmp_path / "clean").postprocess

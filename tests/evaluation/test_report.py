@@ -123,6 +123,17 @@ def test_predicted_dice_is_fitted_on_valid_and_checked_on_test(tmp_path: Path) -
     assert all(0 <= row.predicted_dice <= 1 for row in rows if row.predicted_dice is not None)
 
 
+def test_predicted_dice_is_checked_at_the_threshold_it_was_fitted_at(tmp_path: Path) -> None:
+    config = project(tmp_path, faint_cases())
+    (fitted,) = evaluate(config, section="eval").findings.quality
+    result = evaluate(config)
+    (checked,) = result.findings.quality
+    assert result.mean_dice == 0  # at the config's 0.5
+    assert checked.threshold == fitted.threshold < 0.5
+    assert checked.checked_error == pytest.approx(fitted.fitted_error)  # the splits are the same here
+    assert f"at threshold {fitted.threshold:g}: from how well" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_what_was_fitted_with_other_weights_is_not_used(tmp_path: Path) -> None:
     config = project(tmp_path, two_cases())
     evaluate(config, section="eval")

@@ -179,6 +179,22 @@ def test_a_config_edited_after_training_keeps_the_trained_network(make_config: M
     ]
 
 
+def test_a_config_edited_after_training_keeps_the_pictures_that_were_trained_on(make_config: MakeConfig) -> None:
+    config = make_config(image_channels=3, context=1)
+    _train(config)
+    edited = {"context": 0, "color_order": "rgb", "windows": ((0.0, 100.0),), "cache_mb": 5, "fold": 1, "stretch": True}
+    now = config.model_copy(update={"dataset": config.dataset.model_copy(update=edited)})
+    remarks = Remarks()
+    dataset = load_trained(now, remarks).config.dataset
+    assert (dataset.context, dataset.color_order, dataset.windows) == (1, "bgr", None)
+    assert (dataset.cache_mb, dataset.fold, dataset.stretch) == (5, 1, True)
+    assert remarks.warnings == [
+        "[dataset] color_order is 'rgb' now, but the run was trained with 'bgr', which counts",
+        "[dataset] context is 0 now, but the run was trained with 1, which counts",
+        "[dataset] windows is ((0.0, 100.0),) now, but the run was trained with None, which counts",
+    ]
+
+
 def _write_over_weights(config: Config) -> Any:
     newer = build_model(config.model)
     newer.set_weights([array + 1 for array in newer.get_weights()])

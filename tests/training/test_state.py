@@ -36,6 +36,17 @@ def test_the_learning_rate_falls_once_per_plateau() -> None:
     assert state.reduce_rate_on_plateau(2, 0.1)
 
 
+def test_another_base_rate_keeps_what_reductions_took_away() -> None:
+    state = TrainState(learning_rate=0.025, base_rate=0.1)
+    assert not state.start_from(0.1)
+    assert state.learning_rate == 0.025
+    assert state.start_from(0.2)
+    assert (state.learning_rate, state.base_rate) == (0.05, 0.2)
+    older = TrainState(learning_rate=0.025)
+    assert not older.start_from(0.2)
+    assert older.learning_rate == 0.025
+
+
 def test_an_undefined_validation_loss_is_never_the_best() -> None:
     state = TrainState(learning_rate=0.1)
     assert finish(state, float("nan"), 0.9) == [False, True]

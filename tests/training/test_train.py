@@ -201,8 +201,43 @@ def test_resuming_without_a_checkpoint_is_refused(project: Project) -> None:
 def test_resuming_another_network_is_refused(project: Project) -> None:
     config = project()
     train(config, overrides=["train.epochs=1"])
-    with pytest.raises(UserError, match="another network"):
+    with pytest.raises(UserError, match=r"\[model\] base_filters is 8 now, it was 4, on which all so far rests"):
         train(config, overrides=["model.base_filters=8"], resume=True)
+    with pytest.raises(UserError, match="another network or optimizer"):
+        train(config, overrides=["train.precision=float16"], resume=True)
+
+
+def test_what_a_checkpoint_brings_back_cannot_change_on_resuming(project: Project) -> None:
+    config = project()
+    train(config, overrides=["train.epochs=1", "train.steps_per_epoch=1"])
+    for change, was in (
+        ("train.best_by=val_dice_coef", "val_loss"),
+        ('model.metrics=["sensitivity"]', "binary_accuracy"),
+        ("model.loss=dice_loss", "bce_dice_loss"),
+        ("model.activation=mish", "relu"),
+        ("dataset.color_order=rgb", "bgr"),
+    ):
+        section, key = change.partition("=")[0].split(".")
+        with pytest.raises(UserError, match=rf"cannot resume: \[{section}\] {key} is .* now, it was .*{was}"):
+            train(config, overrides=["train.epochs=2", change], resume=True)
+    columns = 'train.metrics=["val_dice_coef", "binary_accuracy"]'  # of figures that were counted all along
+    train(config, overrides=["train.epochs=1", "train.steps_per_epoch=1", columns], resume=True)
+    table = (config.parent / "eval" / "train_metrics.csv").read_text()
+    assert table.startswith("epoch,val_dice_coef,binary_accuracy,\n0, ")
+
+
+def test_another_learning_rate_holds_from_where_a_training_goes_on(project: Project) -> None:
+    config, remarks, one = project(), Remarks(), "train.steps_per_epoch=1"
+    train(config, overrides=["train.epochs=1", one])
+    before = last_weights(config)
+    change = ["model.learning_rate=1e-12", one]
+    train(config, overrides=["train.epochs=2", *change], resume=True, reporter=remarks)
+    assert "resumed with a change: [model] learning_rate is 1e-12 now, it was 0.01" in remarks.warned
+    assert json.loads((config.parent / "history.json").read_text())["learning_rate"] == [0.01, 1e-12]
+    after, weights = last_weights(config), len(load_trained(config.parent).model.trainable_variables)
+    kernels = [place for place in range(weights) if before[place].ndim == 4]
+    assert kernels
+    assert all(np.abs(after[place] - before[place]).max() < 1e-6 for place in kernels)
 
 
 def test_resuming_with_another_kind_of_weights_file_is_refused(project: Project) -> None:
@@ -278,6 +313,17 @@ def test_a_loss_that_is_no_number_stops_with_the_images(project: Project) -> Non
     config = project()
     with pytest.raises(UserError, match=r"the loss became nan at epoch \d+, step \d+ \(images .*_a\.png"):
         train(config, overrides=["model.learning_rate=1e30", "model.clipvalue=1e30", "train.epochs=4"])
+
+
+def test_a_validation_loss_that_is_no_number_is_told_and_can_be_resumed(project: Project) -> None:
+    config = project()
+    far = ["model.learning_rate=1e30", "model.clipvalue=None", "train.epochs=1", "train.steps_per_epoch=1"]
+    result = train(config, overrides=far)
+    assert result.summary() == "1 epochs trained, none with a finite validation loss"
+    assert json.loads((config.parent / "history.json").read_text())["val_loss"] == [None]
+    assert train(config, overrides=far, resume=True).best_epoch is None
+    with pytest.raises(UserError, match=r"no weights yet .* finite validation loss"):
+        load_trained(config.parent)
 
 
 def test_validation_limit_caps_the_slices_evenly(project: Project) -> None:

@@ -98,7 +98,7 @@ def evaluate(
         Path | None, typer.Argument(metavar="CONFIG", help="train_eval_infer.config of the project; not with --truth.")
     ] = None,
     overrides: Set = None,
-    section: Annotated[str | None, typer.Option(help="train, eval or test (default: the config's).")] = None,
+    section: Annotated[str | None, typer.Option(help="train, eval (or valid) or test (default: the config's).")] = None,
     threshold: Annotated[
         str | None, typer.Option(help="Probability, or auto: the best on section eval (default: the config's).")
     ] = None,

@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from spleenseg.errors import UserError
-from spleenseg.evaluation.cases import CaseRow
 from spleenseg.evaluation.findings import CalibrationFindings, QualityFindings, ThresholdFindings
 from spleenseg.evaluation.passes import Pass
 from spleenseg.files import write_json
 from spleenseg.inference.fitted import Fitted
-from spleenseg.inference.postprocess_choice import Choice
 from spleenseg.metrics import (
     QualityCalibration,
     Threshold,
@@ -23,32 +21,34 @@ from spleenseg.metrics import (
     check_quality,
     reliability,
 )
-from spleenseg.metrics.calibration import BINS, dice_by_threshold
+from spleenseg.metrics.calibration import BINS, HALF, Histogram, dice_by_threshold
 
 AUTO = "auto"
 
 
 class Calibration(Fitted):
-    """calibration.json, as it is fitted and written."""
+    """calibration.json, as it is fitted and written; all of it belongs to masks cut at one threshold."""
+
+    @property
+    def cut(self) -> float:
+        """The threshold of these masks: the best one on valid; with several labels 0.5 for each of them."""
+        return self.threshold.value if self.threshold else HALF
 
     @classmethod
-    def fit(
-        cls,
-        found: Pass,
-        names: Mapping[str, int],
-        weights_sha256: str | None,
-        classes: int,
-        postprocess: Choice | None = None,
-    ) -> Calibration:
+    def fit(cls, found: Pass, names: Mapping[str, int], weights_sha256: str | None, classes: int) -> Calibration:
         """Fit threshold and predicted Dice on the cases of a pass over the validation split."""
         threshold = best_threshold(list(found.histograms.values())) if classes == 1 else None
-        place = round((threshold.value if threshold else 0.5) * BINS)
+        empty = cls(weights_sha256=weights_sha256, threshold=threshold, quality={})
         quality = {}
         for name, value in names.items():
             own = [counts for (_, label), counts in sorted(found.histograms.items()) if label == value]
-            dices = [float(dice_by_threshold(counts)[place]) for counts in own]
+            dices = [empty.dice(counts) for counts in own]
             quality[name] = QualityCalibration.fit([agreement_of_histogram(counts) for counts in own], dices)
-        return cls(weights_sha256=weights_sha256, threshold=threshold, quality=quality, postprocess=postprocess)
+        return empty.model_copy(update={"quality": quality})
+
+    def dice(self, counts: Histogram) -> float:
+        """Return the Dice of a case at this threshold, from its histogram."""
+        return float(dice_by_threshold(counts)[round(self.cut * BINS)])
 
     def write(self, path: Path) -> None:
         """Write calibration.json atomically."""
@@ -100,15 +100,24 @@ def predicted_dice(found: Pass, names: Mapping[str, int], fitted: Calibration | 
 
 
 def quality_findings(
-    rows: tuple[CaseRow, ...], predicted: Mapping[tuple[str, str], float], fitted: Calibration | None, in_sample: bool
+    found: Pass,
+    names: Mapping[str, int],
+    predicted: Mapping[tuple[str, str], float],
+    fitted: Calibration | None,
+    in_sample: bool,
 ) -> tuple[QualityFindings, ...]:
-    """Return how well the predicted Dice held; unchecked on the cases it was fitted on."""
+    """Return how well the predicted Dice held; unchecked on the cases it was fitted on.
+
+    It is compared with the Dice at the threshold it was fitted at, whichever the masks are reported at.
+    """
+    if fitted is None:
+        return ()
     parts = []
-    for name, line in (fitted.quality if fitted else {}).items():
+    for name, line in fitted.quality.items():
         own = [
-            (predicted[row.case, name], row.metrics.dice)
-            for row in rows
-            if row.label == name and (row.case, name) in predicted and row.metrics.dice is not None
+            (predicted[case, name], fitted.dice(counts))
+            for (case, label), counts in sorted(found.histograms.items())
+            if label == names.get(name)
         ]
         facts: dict[str, object] = {}
         if own and not in_sample:
@@ -119,6 +128,7 @@ def quality_findings(
                 "rank_correlation": check.rank_correlation,
             }
         fit = {
+            "threshold": fitted.cut,
             "slope": line.slope,
             "intercept": line.intercept,
             "fitted_cases": line.cases,

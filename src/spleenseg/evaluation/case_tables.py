@@ -32,7 +32,7 @@ _ENDS = (".nii.gz", ".nii")
 
 @dataclass(frozen=True)
 class Cells:
-    """One line: whose it is, and its numbers by our names; an undefined one is None."""
+    """One line: whose it is (the case where nobody says), and its numbers by our names; an undefined one is None."""
 
     patient: str
     values: Mapping[str, Cell]
@@ -94,6 +94,23 @@ def _labelled(table: CaseTable, other: CaseTable) -> CaseTable:
         raise UserError(f"{table.path} names no labels, but {other.path} has {', '.join(sorted(others))}; add a column")
     (label,) = others
     return replace(table, rows={(case, label): cells for (case, _), cells in table.rows.items()})
+
+
+def with_same_patients(one: CaseTable, other: CaseTable) -> tuple[CaseTable, CaseTable]:
+    """Give each case that both tables have one patient, whichever table comes first.
+
+    A table that knows no patients has one for each case. So it is believed which has fewer for the cases they share:
+    counting one patient several times would make a difference look surer than it is.
+    """
+    shared = one.rows.keys() & other.rows.keys()
+    few = min(one, other, key=lambda table: len({table.rows[key].patient for key in shared}))
+    owners = {key: few.rows[key].patient for key in shared}
+    return _owned(one, owners), _owned(other, owners)
+
+
+def _owned(table: CaseTable, owners: Mapping[tuple[str, str], str]) -> CaseTable:
+    rows = {key: replace(cells, patient=owners.get(key, cells.patient)) for key, cells in table.rows.items()}
+    return replace(table, rows=rows)
 
 
 def _rows(file: Path, lines: list[dict[str, str]]) -> dict[tuple[str, str], Cells]:

@@ -12,7 +12,14 @@ from pydantic import BaseModel, ConfigDict
 
 from spleenseg.errors import UserError, did_you_mean
 from spleenseg.evaluation import words
-from spleenseg.evaluation.case_tables import CaseTable, Cell, Cells, read_case_table, with_same_labels
+from spleenseg.evaluation.case_tables import (
+    CaseTable,
+    Cell,
+    Cells,
+    read_case_table,
+    with_same_labels,
+    with_same_patients,
+)
 from spleenseg.evaluation.collect import COLUMNS, HIGHER_IS_BETTER
 from spleenseg.files import write_csv, write_json, write_text
 from spleenseg.metrics import compare_paired, verdict
@@ -152,6 +159,7 @@ def compare(
     """
     margin = _margin(metric, margin)
     one, other = with_same_labels(read_case_table(Path(first)), read_case_table(Path(second)))
+    one, other = with_same_patients(one, other)
     findings = _findings(one, other, metric, margin)
     folder = Path(out)
     page = folder / "comparison.html"
@@ -178,6 +186,7 @@ def _findings(one: CaseTable, other: CaseTable, metric: str, margin: float) -> C
             raise UserError(f"{table.path} has no column '{metric}'")
     names = _two_names(one, other)
     labels = dict.fromkeys(label for _, label in shared)
+    shared.sort()  # resampling goes by it: neither table's own order counts
     order = (metric, *(name for name in COMPARABLE if name != metric))
     rows = {label: [(one.rows[key], other.rows[key]) for key in shared if key[1] == label] for label in labels}
     found = [
@@ -190,7 +199,7 @@ def _findings(one: CaseTable, other: CaseTable, metric: str, margin: float) -> C
         metric=metric,
         margin=margin,
         differences=tuple(one for one in found if one.patients),
-        cases=tuple(_paired(key, one.rows[key], other.rows[key], metric) for key in sorted(shared)),
+        cases=tuple(_paired(key, one.rows[key], other.rows[key], metric) for key in shared),
         only_first=tuple(sorted({case for case, _ in one.rows.keys() - other.rows.keys()})),
         only_second=tuple(sorted({case for case, _ in other.rows.keys() - one.rows.keys()})),
     )

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spleenseg.config import Config, load_config
+from spleenseg.datasets.manifest import Expectation
 from spleenseg.datasets.slices import SliceSet
-from spleenseg.errors import UserError
+from spleenseg.errors import UserError, did_you_mean
 from spleenseg.evaluation.calibrate import (
     AUTO,
     Calibration,
@@ -22,7 +23,7 @@ from spleenseg.evaluation.outcome import Evaluation, LabelSummary
 from spleenseg.evaluation.provenance import of_run, remarks_on_run, trained_on_line
 from spleenseg.evaluation.publish import Facts, publish
 from spleenseg.evaluation.slice_scans import SliceScans, names_of
-from spleenseg.models.run_folder import RunFolder, Trained, load_trained
+from spleenseg.models.run_folder import RunFolder, Trained, load_trained, trained_config
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.training.preflight import check
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "LabelSummary", "evaluate"]
 
 _VALID = "eval"
+_SECTIONS = {"train": "train", _VALID: _VALID, "valid": _VALID, "test": "test"}  # as it may be written
 
 
 def evaluate(
@@ -51,7 +53,7 @@ def evaluate(
     Args:
         config: a config file, or one already loaded; its folder is the run folder.
         overrides: "section.key=value" settings over the file (not with a loaded config).
-        section: "train", "eval" or "test"; None: `[model] evaluation`.
+        section: "train", "eval" (or "valid") or "test"; None: `[model] evaluation`.
         threshold: probability from which a pixel is organ; "auto": the best one on the validation split [eval];
             None: `[infer] threshold`.
         empty: what Dice, IoU and NSD are where truth and prediction are both empty: 1 ("defined"), or undefined
@@ -64,20 +66,33 @@ def evaluate(
 
     Raises:
         UserError: no trained network, folders of the split that are missing, incomplete or unreadable,
-            "auto" for a network of several labels, or an unknown rule for empty cases.
+            "auto" for a network of several labels, an unknown section, or an unknown rule for empty cases.
     """
-    empty = parse_empty(empty)
+    empty, section = parse_empty(empty), parse_section(section)
     if not isinstance(config, Config):
         config = load_config(config, overrides)
     for line in config.warnings:
         reporter.warn(line)
     section = section or config.model.evaluation
     auto = threshold == AUTO
+    config = trained_config(config, reporter)  # what is checked is what the network gets
     check(config, tuple(dict.fromkeys((section, *([_VALID] if auto else [])))))
     trained = load_trained(config, reporter)
     if auto and trained.config.model.num_classes > 1:
         raise UserError("--threshold auto is for one organ; of several labels the likeliest wins, without a threshold")
     return _Job(config, section, trained, reporter).run(threshold, empty)
+
+
+def parse_section(text: str | None) -> str | None:
+    """Return the section whose slices are evaluated as the config names it; None where nothing is given.
+
+    Raises:
+        UserError: there is no such section to evaluate.
+    """
+    if text is not None and text not in _SECTIONS:
+        near = did_you_mean(text, _SECTIONS)
+        raise UserError(f"--section {text} cannot be evaluated{near}; use train, eval (or valid, the same) or test")
+    return text and _SECTIONS[text]
 
 
 class _Job:
@@ -105,7 +120,7 @@ class _Job:
             figures=found.figures,
             threshold=None if several else threshold_findings(value, chosen, fitted.threshold if fitted else None),
             calibration=calibration_findings(found, names),
-            quality=quality_findings(by_case, predicted, fitted, in_sample=self.section == _VALID),
+            quality=quality_findings(found, names, predicted, fitted, in_sample=self.section == _VALID),
             predicted_dice=predicted,
             config=self.trained.manifest.config,
             remarks=remarks_on_run(self.trained, slices, self.section),
@@ -130,7 +145,9 @@ class _Job:
         _warn_of_other_slices(self.trained, slices, section, self.reporter)
         if section != "train" and (line := trained_on_line(self.trained, slices, section)) is not None:
             self.reporter.warn(line)
-        found = predict_all(self.trained, slices, threshold, self.reporter)
+        config = self.trained.config
+        size = config.test.batch_size if section == "test" else config.eval.batch_size  # that of [train] is for steps
+        found = predict_all(self.trained, slices, threshold, size, self.reporter, keep_levels=section == _VALID)
         return slices, found, names_of(slices, self.trained.config.model.num_classes)
 
     def _fit_on_valid(self) -> Calibration:
@@ -141,16 +158,20 @@ class _Job:
     def _fitted(self, slices: SliceSet, found: Pass, names: dict[str, int]) -> Calibration:
         from spleenseg.evaluation.refine import choose_on
 
-        choice = choose_on(found, slices, names)
-        fitted = Calibration.fit(found, names, self.weights_sha256, self.trained.config.model.num_classes, choice)
+        fitted = Calibration.fit(found, names, self.weights_sha256, self.trained.config.model.num_classes)
+        choice = choose_on(found.cut_at(fitted.cut), slices, names)
         if choice is not None:
             self.reporter.say(choice.summary())
+            fitted = fitted.model_copy(update={"postprocess": choice})
         fitted.write(self.run_folder.calibration)
         return fitted
 
 
 def _warn_of_other_slices(trained: Trained, slices: SliceSet, section: str, reporter: Reporter) -> None:
-    for key in ("window_hu", "windows", "display"):
+    """Warn of every way in which the slices do not look as the network expects."""
+    for key in Expectation.model_fields:
+        if key == "labels" and slices.manifest is None:
+            continue  # nobody names those of a plain folder
         wanted, given = getattr(trained.expectation, key), getattr(slices.expectation, key)
         if wanted != given:
             reporter.warn(f"the network was trained with {key} {wanted}, [{section}] has {given}: expect poor figures")

@@ -138,12 +138,14 @@ class QualityFindings(_Record):
 
     Attributes:
         label: its name.
+        threshold: from which its voxels count in that Dice; None in older reports.
         slope, intercept, fitted_cases, fitted_error: see `metrics.QualityCalibration`.
         checked_cases, checked_error, rank_correlation: see `metrics.QualityCheck`; None where the fit was made on
             the very cases that are reported.
     """
 
     label: str
+    threshold: float | None = None
     slope: float
     intercept: float
     fitted_cases: int

@@ -36,7 +36,7 @@ class _Part:
         trained = load_trained(load_config(run.root / run.config_name), reporter)
         slices = SliceSet.from_config(trained.config, _VALID, reporter)
         self.number = number
-        found = predict_all(trained, slices, threshold, reporter)
+        found = predict_all(trained, slices, threshold, trained.config.eval.batch_size, reporter)
         names = names_of(slices, trained.config.model.num_classes)
         self.slices: tuple[SliceRow, ...] = tuple(slice_rows(slices.files, found, names))
         self.cases: tuple[CaseRow, ...] = tuple(case_rows(slices.files, found, names, slices.manifest, reporter))

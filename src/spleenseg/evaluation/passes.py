@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from spleenseg.inference.keras_engine import KerasEngine
 from spleenseg.inference.labels import labels_of
 from spleenseg.inference.predictor import at_size
 from spleenseg.metrics import histogram
-from spleenseg.metrics.calibration import Histogram, empty_histogram
+from spleenseg.metrics.calibration import BINS, Histogram, empty_histogram, levels
 from spleenseg.models.run_folder import Trained
 from spleenseg.progress import Reporter
 
@@ -28,7 +28,7 @@ _FAST = 1
 
 @dataclass(frozen=True)
 class Packed:
-    """A label map, compressed: masks of whole cohorts stay in memory until their case is complete."""
+    """A label map (or levels), compressed: masks of whole cohorts stay in memory until their case is complete."""
 
     data: bytes
     shape: tuple[int, int]
@@ -52,29 +52,50 @@ class Pass:
         truth: label map of each slice, at its file's own size, in the order of `SliceSet.files`.
         found: the predicted one.
         histograms: by case and label value: its voxels by probability (`metrics.histogram`).
+        levels: where they were asked for, each slice's probability by its bin of a histogram; of one organ only.
     """
 
     figures: dict[str, float]
     truth: tuple[Packed, ...]
     found: tuple[Packed, ...]
     histograms: Mapping[tuple[str, int], Histogram]
+    levels: tuple[Packed, ...] = ()
+
+    def cut_at(self, threshold: float) -> Pass:
+        """Return the pass with masks cut at another threshold, a whole hundredth; needs `levels`.
+
+        Without them it is the same: several labels are told apart without a threshold.
+        """
+        place = round(threshold * BINS)
+        cut = tuple(Packed.of((packed.unpacked() >= place).astype(np.uint8)) for packed in self.levels)
+        return replace(self, found=cut or self.found)
 
 
-def predict_all(trained: Trained, slices: SliceSet, threshold: float, reporter: Reporter) -> Pass:
+def predict_all(
+    trained: Trained,
+    slices: SliceSet,
+    threshold: float,
+    batch_size: int,
+    reporter: Reporter,
+    *,
+    keep_levels: bool = False,
+) -> Pass:
     """Predict every slice once, as it is.
 
     Args:
         trained: the model; its config names loss and metrics.
         slices: the split.
         threshold: see `labels_of`.
+        batch_size: slices predicted at once.
         reporter: shows progress.
+        keep_levels: whether masks at other thresholds may be asked for (`Pass.cut_at`).
     """
     config, tally = trained.config, _Tally(trained.config)
-    truths, masks = [], []
+    truths, masks, graded = [], [], []
     histograms: dict[tuple[str, int], Histogram] = defaultdict(empty_histogram)
-    engine = KerasEngine(_with_logits(trained.model), config.eval.batch_size)
+    engine = KerasEngine(_with_logits(trained.model), batch_size)
     with reporter.task("evaluating slices", len(slices)) as task:
-        for part in _parts(len(slices), config.eval.batch_size):
+        for part in _parts(len(slices), batch_size):
             both = engine.probabilities(_images(slices, part))
             logits, probabilities = np.split(both, 2, axis=-1)
             tally.add(np.stack([hard_target(slices.labels(i), config.model.num_classes) for i in part]), logits)
@@ -83,9 +104,11 @@ def predict_all(trained: Trained, slices: SliceSet, threshold: float, reporter: 
                 native = at_size(found, (truth.shape[0], truth.shape[1]), slices.step(index))
                 truths.append(Packed.of(truth))
                 masks.append(Packed.of(labels_of(native, threshold)))
+                if keep_levels and native.shape[-1] == 1:
+                    graded.append(Packed.of(levels(native[..., 0])))
                 _count(histograms, slices.files[index].case, native, truth)
             task.advance(len(part))
-    return Pass(tally.figures(), tuple(truths), tuple(masks), dict(histograms))
+    return Pass(tally.figures(), tuple(truths), tuple(masks), dict(histograms), tuple(graded))
 
 
 def _count(histograms: dict[tuple[str, int], Histogram], case: str, found: Floats, truth: Labels) -> None:

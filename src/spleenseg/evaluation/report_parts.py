@@ -116,8 +116,9 @@ def _quality_words(findings: Findings) -> list[str]:
             errors += f", {words.number('x', one.checked_error)} on the {words.cases(one.checked_cases)} of this split"
         if one.rank_correlation is not None:
             errors += f", rank correlation {words.number('x', one.rank_correlation, 2)}"
+        at = "" if one.threshold is None else f" at threshold {one.threshold:g}"
         said.append(
-            f"Predicted Dice of {one.label}: from how well the masks at thresholds 0.3, 0.5 and 0.7 agree, fitted "
+            f"Predicted Dice of {one.label}{at}: from how well the masks at thresholds 0.3, 0.5 and 0.7 agree, fitted "
             f"on the validation split ({errors})."
         )
     return said

@@ -19,8 +19,8 @@ class Fitted(BaseModel):
     Attributes:
         weights_sha256: of the weights it was fitted with.
         threshold: the best one on valid; None with several labels, where none is used.
-        quality: by label, how its Dice follows from what is known without truth.
-        postprocess: what was found to help; None where it was not measured.
+        quality: by label, how its Dice at that threshold follows from what is known without truth.
+        postprocess: what was found to help masks at that threshold; None where it was not measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -21,6 +21,11 @@ Histogram = NDArray[np.float64]
 Shares = NDArray[np.float64]
 
 
+def levels(probability: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return the bin of each probability in [0, 1], uint8 of the same shape: whole hundredths, 1 among the last."""
+    return np.clip((probability * np.float32(BINS)).astype(np.int64), 0, BINS - 1).astype(np.uint8)
+
+
 def histogram(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> Histogram:
     """Count voxels by probability.
 
@@ -31,8 +36,7 @@ def histogram(probability: NDArray[np.floating], truth: NDArray[np.bool_]) -> Hi
     Returns:
         float64 [2, 2, BINS]: voxels and the sum of their probabilities; outside of the truth and inside of it.
     """
-    bins = np.clip((probability * np.float32(BINS)).astype(np.int64), 0, BINS - 1)
-    places = (bins + BINS * truth).ravel()
+    places = (levels(probability) + BINS * truth.astype(np.int64)).ravel()
     voxels = np.bincount(places, minlength=2 * BINS)
     sums = np.bincount(places, probability.ravel(), 2 * BINS)
     return np.stack([voxels.astype(np.float64), sums]).reshape(2, 2, BINS)

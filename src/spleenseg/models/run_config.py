@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from spleenseg.config import Config, ModelConfig
 from spleenseg.config.schema import SECTIONS
+from spleenseg.config.section import Section
 from spleenseg.errors import UserError
 from spleenseg.progress import Reporter
 
@@ -31,6 +33,12 @@ _NOT_THE_NETWORK = frozenset(
         *("evaluation", "pretrained", "init_from"),
     }
 )
+_THE_PICTURE = ("color_order", "resize_interpolation", "context", "context_mm", "windows")  # what the network sees
+KEPT: Mapping[str, tuple[str, ...]] = {
+    "model": tuple(key for key in ModelConfig.model_fields if key not in _NOT_THE_NETWORK),
+    "dataset": _THE_PICTURE,
+}
+"""By section: the keys that trained weights belong to. The rest says how to train, which slices, how much memory."""
 
 
 def portable(config: Config) -> Values:
@@ -72,20 +80,27 @@ def restored(values: Values, path: Path) -> Config:
 
 
 def as_trained(config: Config, values: Values, reporter: Reporter) -> Config:
-    """Return `config` with the network of `values`: what was trained cannot be changed afterwards.
+    """Return `config` with the network of `values`, and its pictures made as then: neither can change afterwards.
 
     Args:
         config: the config as the user has it now.
         values: what `portable` kept when training began.
         reporter: is warned of every key that now says something else.
     """
-    then = restored(values, config.path).model
-    kept = {key: getattr(then, key) for key in ModelConfig.model_fields if key not in _NOT_THE_NETWORK}
+    then = restored(values, config.path)
+    kept = {name: _with_keys_of(then, config, name, keys, reporter) for name, keys in KEPT.items()}
+    return config.model_copy(update=kept)
+
+
+def _with_keys_of(then: Config, config: Config, name: str, keys: Iterable[str], reporter: Reporter) -> Section:
+    """Return a section of `config` in which some keys have the values of `then`."""
+    section: Section = getattr(config, name)
+    kept = {key: getattr(getattr(then, name), key) for key in keys}
     for key, value in kept.items():
-        now = getattr(config.model, key)
+        now = getattr(section, key)
         if now != value:
-            reporter.warn(f"[model] {key} is {now!r} now, but the run was trained with {value!r}, which counts")
-    return config.model_copy(update={"model": config.model.model_copy(update=kept)})
+            reporter.warn(f"[{name}] {key} is {now!r} now, but the run was trained with {value!r}, which counts")
+    return section.model_copy(update=kept)
 
 
 def _first(error: ValidationError) -> str:

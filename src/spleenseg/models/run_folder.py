@@ -30,6 +30,7 @@ __all__ = [
     "Trained",
     "WeightsRecord",
     "load_trained",
+    "trained_config",
 ]
 
 CONFIG_NAME = "train_eval_infer.config"
@@ -222,7 +223,8 @@ class Trained:
 
     Attributes:
         model: the keras.Model of `build.build_model` with its trained weights, float32.
-        config: the config it is used with; what shapes the network is the run's, whatever the file says now.
+        config: the config it is used with; what shapes the network and its pictures is the run's, whatever the
+            file says now.
         manifest: its run.json.
         expectation: what its images must look like.
     """
@@ -238,8 +240,8 @@ def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Train
 
     Args:
         run: a run folder, or a config, whose folder is one.
-        reporter: is warned where the config now describes another network than was trained, and where the
-            weights are not the ones run.json names because a training was killed in between.
+        reporter: is warned where the config now describes another network or other pictures than were trained,
+            and where the weights are not the ones run.json names because a training was killed in between.
 
     Raises:
         UserError: no run.json, no weights, weights that do not fit or that another training wrote, or another
@@ -261,9 +263,21 @@ def load_trained(run: Path | str | Config, reporter: Reporter = SILENT) -> Train
     return Trained(model, config, manifest, manifest.expectation)
 
 
+def trained_config(config: Config, reporter: Reporter = SILENT) -> Config:
+    """Return `config` with the network and the pictures of the run in its folder; loads no weights.
+
+    Raises:
+        UserError: no run.json, or another version's run.
+    """
+    return as_trained(config, RunManifest.read(config.folder / MANIFEST_NAME).config, reporter)
+
+
 def _weights(manifest: RunManifest, root: Path, reporter: Reporter) -> Path:
     if manifest.weights is None:
-        raise UserError(f"no weights yet in {root}: its training has not finished an epoch; continue it with --resume")
+        raise UserError(
+            f"no weights yet in {root}: no epoch with a finite validation loss is finished; continue it with --resume, "
+            "or train again with a lower learning_rate"
+        )
     path = root / manifest.weights.file
     if path.is_file() and sha256(path) != manifest.weights.sha256:
         if manifest.finished is not None:

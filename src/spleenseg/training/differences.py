@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from spleenseg.config.schema import SECTIONS, effect_of
+from spleenseg.config.section import Effect, facts
+from spleenseg.models.run_config import KEPT
 from spleenseg.models.run_manifest import DataRecord, RunManifest, version_changes
+from spleenseg.training.registry import computed_metrics
 
 Settings = Mapping[str, Mapping[str, Any]]
+_Key = tuple[str, str]  # section and key
+_BEGINNING: tuple[_Key, ...] = (("train", "best_by"), ("model", "pretrained"), ("model", "init_from"))
+_LOSS: tuple[_Key, ...] = (("model", "loss"), ("model", "batch_dice"))
+_METRICS: tuple[_Key, ...] = (("model", "metrics"), ("train", "metrics"))
+_ONLY_IN_TRAINING = ("dropout_rate", "dropout_seed_fixing")
 
 
 def first_difference(then: DataRecord, now: Mapping[str, str]) -> str | None:
@@ -27,13 +36,45 @@ def first_difference(then: DataRecord, now: Mapping[str, str]) -> str | None:
     return None
 
 
-def setting_changes(then: Settings, now: Settings, but: Collection[tuple[str, str]] = ()) -> Iterator[str]:
+def setting_changes(then: Settings, now: Settings, but: Collection[_Key] = ()) -> Iterator[str]:
     """Yield a line for each setting that has another value; those of `but`, by section and key, may have one."""
     for section, values in then.items():
         for key, value in values.items():
             found = now.get(section, {}).get(key)
             if found != value and (section, key) not in but:
                 yield f"[{section}] {key} is {found!r} now, it was {value!r}"
+
+
+def fixed_changes(then: Settings, now: Settings) -> Iterator[str]:
+    """Yield a line for each setting that has another value, though a training can only go on with the old one.
+
+    Such are those that its checkpoint brings back or its best weights so far belong to: the network and its pictures,
+    what it began with, the metrics it counts, and what the best epoch is chosen by.
+
+    Args:
+        then: the settings it began with, as run.json keeps them.
+        now: those of the training about to go on, likewise.
+    """
+    fixed = set(_fixed(then, now))
+    held = {name: {key: at for key, at in values.items() if (name, key) in fixed} for name, values in then.items()}
+    yield from setting_changes(held, now)
+
+
+def _fixed(then: Settings, now: Settings) -> Iterator[_Key]:
+    yield from _BEGINNING
+    if now["train"]["best_by"].endswith("loss"):  # the lowest loss so far is no measure of another loss
+        yield from _LOSS
+    if _computed(then) != _computed(now):  # other columns of the same figures may be shown
+        yield from _METRICS
+    for name, keys in KEPT.items():
+        for key in keys:
+            effect, _ = effect_of(facts(SECTIONS[name], key), now["model"]["model"])
+            if effect is Effect.WORKS and key not in _ONLY_IN_TRAINING:
+                yield name, key
+
+
+def _computed(settings: Settings) -> tuple[str, ...]:
+    return computed_metrics(*(settings.get(name, {}).get(key, ()) for name, key in _METRICS))
 
 
 def changes_since(then: RunManifest, now: RunManifest) -> Iterator[str]:

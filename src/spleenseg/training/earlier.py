@@ -8,8 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from spleenseg.config import Config
 from spleenseg.errors import UserError
-from spleenseg.models.run_folder import RunFolder
+from spleenseg.models.run_config import portable
+from spleenseg.models.run_folder import RunFolder, RunManifest
+from spleenseg.training.differences import fixed_changes
 
 
 def set_earlier_run_aside(run: RunFolder) -> Path | None:
@@ -60,11 +63,16 @@ def _undo(moved: list[tuple[Path, Path]]) -> None:
             _move(target, path)
 
 
-def require_resumable(run: RunFolder) -> None:
-    """Refuse to go on with a run that is not there, or keeps its best weights in another kind of file.
+def require_resumable(config: Config, run: RunFolder) -> None:
+    """Refuse to go on with a run that is not there, keeps its best weights in another kind of file, or began with
+    settings that cannot change on the way (`fixed_changes`).
+
+    Args:
+        config: of the training about to go on.
+        run: its folder.
 
     Raises:
-        UserError: so it is.
+        UserError: so it is, or run.json is damaged.
     """
     if not run.last_state.is_file():
         raise UserError(f"nothing to resume in {run.models_dir}; train without --resume first")
@@ -74,6 +82,9 @@ def require_resumable(run: RunFolder) -> None:
             f"cannot resume: the best weights so far are in {other}, but [train] save_weights_only = "
             f"{run.weights_only} would keep them in {run.best_weights.name}; set it to {not run.weights_only}"
         )
+    if run.manifest.is_file():
+        for line in fixed_changes(RunManifest.read(run.manifest).config, portable(config)):
+            raise UserError(f"cannot resume: {line}, on which all so far rests; set it back, or train without --resume")
 
 
 def _of_watching(run: RunFolder) -> list[Path]:

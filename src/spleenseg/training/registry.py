@@ -67,9 +67,13 @@ def unknown_loss(name: str) -> str:
 
 def metric_names(config: Config) -> tuple[str, ...]:
     """Return the metrics a training computes: those it is asked for, those it must show, and Dice and IoU."""
-    shown = (name.removeprefix("val_") for name in config.train.metrics)
-    wanted = (*config.model.metrics, *(name for name in shown if name != "loss"), *ALWAYS)
-    return tuple(dict.fromkeys(wanted))
+    return computed_metrics(config.model.metrics, config.train.metrics)
+
+
+def computed_metrics(asked: Iterable[str], columns: Iterable[str]) -> tuple[str, ...]:
+    """Return the same from `[model] metrics` and `[train] metrics`."""
+    shown = (name.removeprefix("val_") for name in columns)
+    return tuple(dict.fromkeys((*asked, *(name for name in shown if name != "loss"), *ALWAYS)))
 
 
 def _unknown_metric(name: str, known: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ class TrainState:
         epoch: the epoch running or about to run, from 0.
         step: steps of that epoch already done.
         learning_rate: the rate in force.
+        base_rate: `[model] learning_rate`, of which reductions have left that; None: of an earlier version.
         best_score: lowest score so far (infinite before the first epoch ends): the validation loss, or a
             validation figure that is better the higher it is with its sign changed.
         best_epoch: the epoch that reached it, None before.
@@ -25,6 +26,7 @@ class TrainState:
     """
 
     learning_rate: float
+    base_rate: float | None = None
     epoch: int = 0
     step: int = 0
     best_score: float = math.inf
@@ -57,6 +59,17 @@ class TrainState:
             return False
         self.learning_rate *= factor
         self.stale_since_reduction = 0
+        return True
+
+    def start_from(self, rate: float) -> bool:
+        """Have the rate in force that there would be if `rate` were the base rate; True if that changes it.
+
+        What reductions took away stays away.
+        """
+        before, self.base_rate = self.base_rate, rate
+        if before is None or before == rate:
+            return False
+        self.learning_rate = rate * (self.learning_rate / before)
         return True
 
     def should_stop(self, patience: int | None) -> bool:

@@ -90,7 +90,7 @@ def train(
         reporter.warn(line)
     run = RunFolder.of(config)
     if resume:
-        require_resumable(run)
+        require_resumable(config, run)
     else:
         check_initial(config)
     splits = {

@@ -61,12 +61,12 @@ class Trainer:
         self.config, self.run, self.learner = config, run, learner
         self.feed, self.on_epoch, self.reporter = feed, on_epoch, reporter
         self.schedule = Schedule.of(config)
-        self.state = TrainState(learning_rate=config.model.learning_rate)
+        self.state = TrainState(config.model.learning_rate, config.model.learning_rate)
         self.asked_to_stop = False
 
     def resume(self) -> None:
         """Continue from `models/last`; the files of the last epoch it knows are written where they are missing."""
-        self.state = load_checkpoint(self.run.last_state, self.learner.variables())
+        self._load_last()
         write_history(self.run, self.state.history, self.config.train.metrics)
         self.reporter.say(f"continuing at epoch {self.state.epoch + 1}, step {self.state.step + 1}")
 
@@ -155,7 +155,7 @@ class Trainer:
 
         Keeping a copy of all weights at each step would cost every training time for what hardly one needs.
         """
-        self.state = load_checkpoint(self.run.last_state, self.learner.variables())
+        self._load_last()
         place = f"epoch {self.state.epoch + 1}, step {self.state.step + 1}"
         self.reporter.say(f"going back to {place}, to keep what led to a loss that is no number")
         if self.state.step == 0:
@@ -199,6 +199,12 @@ class Trainer:
 
     def _save_last(self) -> None:
         save_checkpoint(self.run.last_state, self.learner.variables(), self.state)
+
+    def _load_last(self) -> None:
+        """Have the last checkpoint again; a learning rate that the config has changed since holds from there on."""
+        self.state = load_checkpoint(self.run.last_state, self.learner.variables())
+        if self.state.start_from(self.config.model.learning_rate):
+            self.learner.set_rate(self.state.learning_rate)
 
     def _say_epoch(self, figures: dict[str, float], improved: bool) -> None:
         val = {name.removeprefix("val_"): value for name, value in figures.items() if name.startswith("val_")}
