@@ -293,7 +293,8 @@ def test_truncated_weights_are_refused(make_config: MakeConfig, tmp_path: Path, 
 def test_code_in_a_saved_model_is_never_run(make_config: MakeConfig, tmp_path: Path) -> None:
     config = make_config()
     model = _train(config)
-    path, trap = RunFolder.of(config).best_weights, tmp_path / "trap"
+    run, trap = RunFolder.of(config), tmp_path / "trap"
+    path = run.best_weights
     payload = {"module": "os", "class_name": "system", "config": {"command": f"touch {trap}"}}
     with zipfile.ZipFile(path) as archive:
         numbers = archive.read("model.weights.h5")
@@ -301,6 +302,7 @@ def test_code_in_a_saved_model_is_never_run(make_config: MakeConfig, tmp_path: P
         archive.writestr("config.json", json.dumps(payload))
         archive.writestr("../../escaped", "x")
         archive.writestr("model.weights.h5", numbers)
+    RunManifest.read(run.manifest).with_best(4, {}, path, run.root).write(run.manifest)  # forged likewise
     assert _same(load_trained(config).model, model)
     assert not trap.exists()
 
