@@ -17,6 +17,7 @@ from spleenseg.config import load_config
 from spleenseg.datasets.fit import fit_size
 from spleenseg.datasets.manifest import Expectation
 from spleenseg.errors import UserError
+from spleenseg.files import sha256
 from spleenseg.inference.export import PARITY, export
 from spleenseg.inference.exported_engine import ModelFile, hu_of_every_grey
 from spleenseg.inference.images import infer
@@ -146,6 +147,20 @@ def test_label_has_the_value_of_the_dataset_and_the_threshold_asked_for(tmp_path
     )
     np.testing.assert_array_equal(label, 7 * (probability[:, 0] >= 0.3))
     assert load_predictor(root).threshold == 0.3
+
+
+def test_a_fitted_threshold_holds_for_the_run_as_for_its_file(tmp_path):
+    root = brightness_run(tmp_path / "run")
+    assert load_predictor(root, engine="keras").threshold == 0.5
+    fitted_then = {
+        "weights_sha256": sha256(root / "models" / "best_model.weights.h5"),
+        "threshold": {"value": 0.35, "mean_dice": 0.9, "mean_dice_at_half": 0.8, "cases": 3, "curve": [0.9] * 99},
+        "quality": {},
+    }
+    (root / "calibration.json").write_text(json.dumps(fitted_then))
+    export(root)
+    assert {load_predictor(root, engine=engine).threshold for engine in ("keras", "onnx")} == {0.35}
+    assert load_predictor(root, engine="keras", threshold=0.6).threshold == 0.6
 
 
 def test_the_file_says_what_it_is_and_needs_no_other(run):

@@ -65,7 +65,8 @@ def load_predictor(
         precision: "exact" (float32); "fast": bfloat16, by OpenVINO; "int8": the model of `export --int8`. The last
             two change some voxels.
         batch_size: pictures or slices predicted at once.
-        threshold: see `labels_of`; None: that of the exported model, else 0.5.
+        threshold: see `labels_of`; None: that of the exported model, or that `evaluate` fitted with a run's present
+            weights, else 0.5.
         threads: for exported models; None: all cores.
         reporter: is warned where the files of a run do not fit together, and of what "fast" and "int8" cost.
 
@@ -80,7 +81,7 @@ def load_predictor(
     engine = engine or fastest(precision)
     file = _exported(model, engine, precision, reporter)
     if file is None:
-        return _of_run(model, batch_size, HALF if threshold is None else threshold, reporter)
+        return _of_run(model, batch_size, threshold, reporter)
     if file.card.precision == INT8:
         precision, engine = INT8, engine or fastest(INT8)
     if precision != EXACT:
@@ -152,17 +153,19 @@ def _of_precision(file: ModelFile, precision: str) -> ModelFile:
     return file
 
 
-def _of_run(run: Path | Config, batch_size: int, threshold: float, reporter: Reporter) -> Predictor:
+def _of_run(run: Path | Config, batch_size: int, threshold: float | None, reporter: Reporter) -> Predictor:
     from spleenseg.inference.keras_engine import KerasEngine
     from spleenseg.models.run_folder import RunFolder
 
-    trained = load_run(run, threshold, reporter)
+    trained = load_run(run, HALF if threshold is None else threshold, reporter)
     assert trained.manifest.weights is not None  # it was loaded
     path = _root(run) / trained.manifest.weights.file
     weights = sha256(path)
+    fitted = Fitted.read(RunFolder.at(_root(run)).calibration, weights)
+    if threshold is None:
+        threshold = fitted.threshold.value if fitted and fitted.threshold else HALF
     settings = fingerprint(weights, threshold, trained.expectation.model_dump(mode="json"))
     engine = KerasEngine(trained.model, batch_size)
-    fitted = Fitted.read(RunFolder.at(_root(run)).calibration, weights)
     record = Record(
         name=_root(run).absolute().name,
         mirrored=trained_mirrored(trained.manifest.config),
