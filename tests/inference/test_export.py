@@ -234,11 +234,7 @@ def test_colours_are_refused_because_ct_has_none(tmp_path):
 
 def test_a_model_of_other_weights_is_not_taken_for_the_run(tmp_path):
     root = random_run(tmp_path / "run")
-    export(root, tmp_path / "other.onnx")
-    manifest = json.loads((root / "run.json").read_text())
-    manifest["weights"]["sha256"] = "0" * 64
-    (root / "run.json").write_text(json.dumps(manifest))
-    (root / "model.onnx").write_bytes((tmp_path / "other.onnx").read_bytes())
+    export(brightness_run(tmp_path / "other"), root / "model.onnx")
     assert type(load_predictor(root).engine).__name__ == "KerasEngine"
     with pytest.raises(UserError, match="other weights"):
         load_predictor(root, engine="onnx")

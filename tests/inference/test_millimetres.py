@@ -141,7 +141,7 @@ def test_a_prepared_slice_is_seen_alike_by_evaluate_infer_and_segment(tmp_path):
     }
     overrides = [f"{key}={value}" for key, value in folders.items()]
     slices = SliceSet.from_config(load_config(config, overrides), "test")
-    evaluated = predict_all(load_trained(load_config(config, overrides)), slices, 0.5, SILENT)
+    evaluated = predict_all(load_trained(load_config(config, overrides)), slices, 0.5, 4, SILENT)
     infer(config, overrides=overrides)
     segment([tmp_path / "source/imagesTr"], tmp_path / "out", root)
     for index, file in enumerate(slices.files):

@@ -61,7 +61,8 @@ def figures(tables: list[Path]) -> dict[str, object]:
 def without_truth(recipe: Recipe, fold: int) -> list[tuple[float, float]]:
     """Return agreement of the thresholds' masks and Dice of every patient with a spleen that a fold left out."""
     config = load_config(recipe.fold(fold) / CONFIG, recipe.settings)
-    found = predict_all(load_trained(config), SliceSet.from_config(config, "test"), HALF, SILENT)
+    slices = SliceSet.from_config(config, "test")
+    found = predict_all(load_trained(config), slices, HALF, config.test.batch_size, SILENT)
     return [
         (agreement_of_histogram(counts), float(dice_by_threshold(counts)[round(HALF * BINS)]))
         for counts in found.histograms.values()
