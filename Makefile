@@ -37,8 +37,8 @@ demo: setup
 	$(BIN)/spleenseg demo --out demo
 
 lint: setup
-	$(BIN)/ruff check src tests docs benchmarks
-	$(BIN)/ruff format --check src tests docs benchmarks
+	$(BIN)/ruff check src tests docs benchmarks projects
+	$(BIN)/ruff format --check src tests docs benchmarks projects
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

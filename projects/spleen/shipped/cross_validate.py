@@ -4,9 +4,10 @@
 
 Once, `pretrain.config` beside this file trains on synthetic patients alone (`make_dataset.py --only-synthetic`). From
 there every fold is trained as the shipped model is, by `train.config` and `finish.config`, on a dataset of
-`make_dataset.py --hold-out FOLD`, and evaluated on the patients it left out. What is finished in WORK is not trained again, so a stopped run goes on. WORK gets `figures.json`:
-the Dice of every slice with a spleen, their mean, its interval over patients, and the least; and "without_truth", for
-every patient with a spleen how well the masks of several thresholds agree beside its Dice (see tell_quality.py).
+`make_dataset.py --hold-out FOLD`, and evaluated on the patients it left out. What is finished in WORK is not trained
+again and what is begun goes on, so the same command continues a stopped run. WORK gets `figures.json`: the Dice of
+every slice with a spleen, their mean, its interval over patients, and the least; and "without_truth", for every patient
+with a spleen how well the masks of several thresholds agree beside its Dice (see tell_quality.py).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class Recipe:
 
     Attributes:
         msd, amos: what make_dataset.py takes.
-        root: gets a folder for each part. What is finished there is not trained again.
+        root: gets a folder for each part. What is finished there is not trained again, what is begun goes on.
         settings: "section.key=value" over train.config and finish.config.
     """
 
@@ -53,13 +53,16 @@ class Recipe:
 
     def _trained(self, name: str, config: str, making: list[str], *settings: str) -> Path:
         run = self.root / name
-        if not _is_finished(run):
+        if _is_finished(run):
+            return run
+        begun = (run / "models/last/state.npz").is_file()
+        if not begun:
             shutil.rmtree(run, ignore_errors=True)
             run.mkdir(parents=True)
             shutil.copy(HERE / config, run)
             data = [str(self.msd), str(self.amos), str(run / "dataset")]
             python(str(HERE / "make_dataset.py"), *data, *making, "--synthetic", str(self.root / "synthetic"))
-            spleenseg("train", str(run / config), "--quiet", *overrides(settings))
+        spleenseg("train", str(run / config), "--quiet", *["--resume"] * begun, *overrides(settings))
         return run
 
 
