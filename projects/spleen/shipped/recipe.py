@@ -47,8 +47,8 @@ class Recipe:
     def _from_pretrained(self, name: str, making: list[str]) -> Path:
         start = self.pretrained()
         for part in ("train", "finish"):
-            begun = [*self.settings, f"model.init_from={start}"]
-            start = self._trained(f"{name}_{part}", f"{part}.config", making, *begun)
+            settings = [*self.settings, f"model.init_from={start}"]
+            start = self._trained(f"{name}_{part}", f"{part}.config", making, *settings)
         return start
 
     def _trained(self, name: str, config: str, making: list[str], *settings: str) -> Path:

@@ -47,7 +47,7 @@ class SliceFile:
     @property
     def is_original(self) -> bool:
         """Whether this is a slice itself, not an augmented copy of one: such a copy is named after its slice."""
-        return self.index is not None or self.case == self.image.stem
+        return self.index is not None or not self.names_case
 
     @property
     def names_case(self) -> bool:

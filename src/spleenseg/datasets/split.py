@@ -82,7 +82,8 @@ def kfold(case_ids: Sequence[str], patients: Sequence[str] | None = None, folds:
     """Divide cases into folds by the rule that the published nnU-Net folds follow.
 
     The rule is scikit-learn's ``KFold(folds, shuffle=True, random_state=12345)`` over the case ids sorted as
-    strings. If any patient has several cases, it is applied to the patient ids instead (`named_by_case`).
+    strings. If any patient has several cases, it is applied to the patient ids instead; ids from `named_by_case`
+    give the same folds whatever the pseudonyms are.
 
     Args:
         case_ids: the cases, each once, in any order.
