@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,6 +16,7 @@ from spleenseg.augment.geometry import Geometry
 from spleenseg.augment.intensity import Brighten, Intensity, Sharpen
 from spleenseg.augment.organ import UNCHANGED, Organ
 from spleenseg.augment.reference import deformations, distortions, radials
+from spleenseg.augment.scene import AS_IT_IS, Lookalike, Removal, Scene
 from spleenseg.augment.steps import Step, between, chosen, draw_seed, factor_between, one_of
 from spleenseg.augment.transform import Transform
 from spleenseg.augment.warp import Border
@@ -40,6 +41,7 @@ class ComposePolicy:
         intensity: steps on the grey values of the result, in order.
         border: what lies outside the source.
         organ: steps on the labelled pixels alone.
+        scene: steps about the organ.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ComposePolicy:
     intensity: tuple[Step[Intensity], ...]
     border: Border
     organ: tuple[Step[Organ], ...] = ()
+    scene: tuple[Step[Scene], ...] = ()
 
     def draw(self, rng: Rng, shape: Shape) -> Transform:
         """Return the transform of one sample."""
@@ -55,8 +58,9 @@ class ComposePolicy:
             geometry = geometry.then(part)
         intensity = tuple(chosen(self.intensity, rng))
         organ = reduce(Organ.then, chosen(self.organ, rng), UNCHANGED)
+        scene = reduce(Scene.then, chosen(self.scene, rng), AS_IT_IS)
         tag = rng.choice(_LETTERS, _TAG).tobytes().decode()
-        return Transform(f"{self.name}_{tag}_", geometry, intensity, self.border, organ)
+        return Transform(f"{self.name}_{tag}_", geometry, intensity, self.border, organ, scene)
 
     def examples(self, rng: Rng) -> Iterator[Transform]:
         """Yield every operation that has a chance, alone."""
@@ -69,6 +73,9 @@ class ComposePolicy:
         for own in self.organ:
             if own.probability > 0:
                 yield Transform(f"{own.name}_", organ=own.draw(rng), border=self.border)
+        for about in self.scene:
+            if about.probability > 0:
+                yield Transform(f"{about.name}_", scene=about.draw(rng), border=self.border)
 
 
 def compose_policy(config: Config) -> ComposePolicy:
@@ -77,8 +84,7 @@ def compose_policy(config: Config) -> ComposePolicy:
     Raises:
         UserError: a distortion so strong that it tears the picture.
     """
-    geometry = (*_flips(config), *_geometry(config))
-    return ComposePolicy("composed", geometry, tuple(_pictures(config)), config.augmentor.border, tuple(_organ(config)))
+    return _policy("composed", config, _flips(config), _pictures(config))
 
 
 def strong_policy(config: Config) -> ComposePolicy:
@@ -89,9 +95,18 @@ def strong_policy(config: Config) -> ComposePolicy:
             manifest of the training slices.
     """
     flips = (step for step in _flips(config) if step.name != "hflip")
-    intensity = (*ct_steps(config), *_pictures(config))
-    geometry = (*flips, *_geometry(config))
-    return ComposePolicy("strong", geometry, intensity, config.augmentor.border, tuple(_organ(config)))
+    return _policy("strong", config, flips, (*ct_steps(config), *_pictures(config)))
+
+
+def _policy(name: str, config: Config, flips: Steps, intensity: Iterable[Step[Intensity]]) -> ComposePolicy:
+    return ComposePolicy(
+        name,
+        (*flips, *_geometry(config)),
+        tuple(intensity),
+        config.augmentor.border,
+        tuple(_organ(config)),
+        tuple(_scene(config)),
+    )
 
 
 def _flips(config: Config) -> Steps:
@@ -155,9 +170,27 @@ def _organ(config: Config) -> Iterator[Step[Organ]]:
         scale = keys.organ_scale
         yield Step("organ scaling", keys.organ_scaling_probability, lambda rng: Organ(size=factor_between(rng, scale)))
     if on.organ_contrast:
-        per_hu = float(np.mean([window.per_hu for window in training_windows(config)]))
-        hu, chance = keys.organ_hu, keys.organ_contrast_probability
+        per_hu, hu, chance = _grey_per_hu(config), keys.organ_hu, keys.organ_contrast_probability
         yield Step("organ contrast", chance, lambda rng: Organ(shift=between(rng, hu) * per_hu))
+
+
+def _scene(config: Config) -> Iterator[Step[Scene]]:
+    on, keys = config.augmentor, config.compose
+    if on.organ_removal:
+        yield Step("organ removal", keys.organ_removal_probability, lambda rng: Scene(Removal(draw_seed(rng))))
+    if on.lookalikes:
+        per_hu = _grey_per_hu(config)
+        for name in ("lookalike", "second lookalike"):
+            yield Step(name, keys.lookalike_probability, lambda rng: _lookalike(rng, config, per_hu))
+
+
+def _lookalike(rng: Rng, config: Config, per_hu: float) -> Scene:
+    size, shift = factor_between(rng, config.compose.lookalike_size), between(rng, config.compose.lookalike_hu)
+    return Scene(lookalikes=(Lookalike(size, shift * per_hu, draw_seed(rng)),))
+
+
+def _grey_per_hu(config: Config) -> float:
+    return float(np.mean([window.per_hu for window in training_windows(config)]))
 
 
 def _pictures(config: Config) -> Iterator[Step[Intensity]]:

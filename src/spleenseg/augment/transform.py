@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from spleenseg.augment.geometry import IDENTITY, Geometry
 from spleenseg.augment.intensity import Intensity
 from spleenseg.augment.organ import UNCHANGED, Organ
+from spleenseg.augment.scene import AS_IT_IS, Scene
 from spleenseg.augment.warp import Border, Image, Mask, warp
 
 
@@ -20,6 +21,7 @@ class Transform:
         intensity: grey-value operations on the image, in order, after the geometry.
         border: what lies outside the source, see `warp`.
         organ: what happens to the labelled pixels alone, in the same warp.
+        scene: what is painted about the organ, before all else.
     """
 
     name: str = ""
@@ -27,6 +29,7 @@ class Transform:
     intensity: tuple[Intensity, ...] = ()
     border: Border = "constant"
     organ: Organ = UNCHANGED
+    scene: Scene = AS_IT_IS
 
     def apply(self, image: Image, mask: Mask) -> tuple[Image, Mask]:
         """Return the augmented pair.
@@ -39,6 +42,7 @@ class Transform:
             Image and mask of the same shapes and types; the mask holds no label it did not hold before,
             besides 0 at a constant border.
         """
+        image, mask = self.scene.painted(image, mask)
         shaded = self.organ.shaded(image, mask)
         image, mask = warp(shaded, mask, self.organ.moved(self.geometry, mask), self.border)
         for change in self.intensity:

@@ -76,6 +76,12 @@ class AugmentorConfig(Section):
     organ_contrast: Flag = key(
         False, "Change the brightness of the labelled organ alone (compose, strong), as phases of contrast media do."
     )
+    organ_removal: Flag = key(
+        False, "Take the labelled organ out (compose, strong): a slice of a patient without it, labelled as background."
+    )
+    lookalikes: Flag = key(
+        False, "Paint blobs that look like the organ and are not beside it (compose, strong), as bowel and stomach may."
+    )
     transformer: Flag = key(False, "Transform.", unused="nothing here reads it; the operations are named above")
 
 
@@ -102,11 +108,19 @@ class ComposeConfig(Section):
     brightening_probability: Share = _chance(0.2, "brightening")
     organ_scaling_probability: Share = _chance(0.3, "changing the size of the organ alone")
     organ_contrast_probability: Share = _chance(0.3, "changing the brightness of the organ alone")
+    organ_removal_probability: Share = _chance(0.1, "taking the organ out")
+    lookalike_probability: Share = _chance(0.25, "each of two blobs that look like the organ")
     organ_scale: Annotated[Range, kinds.span(kinds.positive(at_most=3), "(0.3, 1.4)")] = key(
         (0.3, 1.4), "Range of the factor of the organ's diameter, drawn evenly on a logarithmic scale."
     )
     organ_hu: Annotated[Range, kinds.span(kinds.number(-200, 200), "(-25, 25)")] = key(
         (-25, 25), "Range of what is added to the organ, in HU."
+    )
+    lookalike_hu: Annotated[Range, kinds.span(kinds.number(-300, 300), "(-50, 50)")] = key(
+        (-50, 50), "Range of the difference between such a blob and the organ, in HU."
+    )
+    lookalike_size: Annotated[Range, kinds.span(kinds.positive(at_most=0.5), "(0.02, 0.12)")] = key(
+        (0.02, 0.12), "Range of its radius, as a fraction of the image's shorter side, evenly on a logarithmic scale."
     )
     angle: Annotated[Range, kinds.span(kinds.number(-360, 360), "(-15, 15)")] = key(
         (-15, 15), "Range of the rotation in degrees, anticlockwise."
