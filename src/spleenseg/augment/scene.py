@@ -84,7 +84,7 @@ class Removal:
 
     def painted(self, image: Image, organ: Flags) -> Image:
         """Return the image [H, W, C] without the organ."""
-        bed = _grown(organ, _BED) & (image.max(axis=2) < _BONE)
+        bed = organ | (_grown(organ, _BED) & (image.max(axis=2) < _BONE))
         box = _box_of(organ, _BED + _AROUND)
         beside = image[box][~bed[box]].max(axis=1)
         dark = np.sort(beside)[: max(1, len(beside) // 3)] if beside.size else np.zeros(1)
