@@ -141,26 +141,39 @@ def _outline(
 
 
 def _texture(inside: Flags, tone: float, noise: float, rng: np.random.Generator) -> Plane:
-    """Return what the blob shows, in grey values."""
-    shape = inside.shape
-    texture = np.full(shape, tone, np.float32)
-    if rng.random() < 0.6:
-        texture += _clouds(shape, rng.uniform(3, 12), rng.uniform(4, 25), rng)
-    if rng.random() < 0.35:  # food, stool
-        lumps = _clouds(shape, rng.uniform(1.0, 3.5), 1.0, rng)
-        texture[lumps > rng.uniform(0.6, 2.0)] += rng.choice((-1.0, 1.0)) * rng.uniform(20, 120)
-    if rng.random() < 0.2:  # gas, in front where the patient lies on the back
-        rows = np.flatnonzero(inside.any(axis=1))
-        if rows.size:
-            level = rows[0] + rng.uniform(0.1, 0.6) * (rows[-1] - rows[0])
-            texture[: int(level)] = 0
-    if rng.random() < 0.4:
-        wall = inside & ~_shrunk(inside, int(rng.integers(1, 5)))
-        texture[wall] = tone + rng.uniform(-20, 50)
-    grain = rng.normal(0, 1, shape).astype(np.float32)
+    """Return what a blob shows, in grey values: each kind of contents by its own chance, and noise as the organ's."""
+    texture = np.full(inside.shape, tone, np.float32)
+    for chance, fill in ((0.6, _clouded), (0.35, _lumped), (0.2, _gassed), (0.4, _walled)):
+        if rng.random() < chance:
+            fill(texture, inside, rng, tone)
+    grain = rng.normal(0, 1, inside.shape).astype(np.float32)
     fine = cv2.GaussianBlur(grain, (0, 0), rng.uniform(0.5, 0.9))
     texture = cv2.GaussianBlur(texture, (0, 0), _EDGE)
     return np.asarray(texture + fine * np.float32(noise * rng.uniform(0.6, 1.4) / max(float(fine.std()), 1e-6)))
+
+
+def _clouded(texture: Plane, inside: Flags, rng: np.random.Generator, tone: float) -> None:
+    """Add slow changes of brightness, in place."""
+    texture += _clouds(inside.shape, rng.uniform(3, 12), rng.uniform(4, 25), rng)
+
+
+def _lumped(texture: Plane, inside: Flags, rng: np.random.Generator, tone: float) -> None:
+    """Add lumps of food or stool, bright or dark, in place."""
+    lumps = _clouds(inside.shape, rng.uniform(1.0, 3.5), 1.0, rng)
+    texture[lumps > rng.uniform(0.6, 2.0)] += rng.choice((-1.0, 1.0)) * rng.uniform(20, 120)
+
+
+def _gassed(texture: Plane, inside: Flags, rng: np.random.Generator, tone: float) -> None:
+    """Put gas in front, above a level, in place: the patient lies on the back."""
+    rows = np.flatnonzero(inside.any(axis=1))
+    level = rows[0] + rng.uniform(0.1, 0.6) * (rows[-1] - rows[0])
+    texture[: int(level)] = 0
+
+
+def _walled(texture: Plane, inside: Flags, rng: np.random.Generator, tone: float) -> None:
+    """Draw a wall, in place."""
+    wall = inside & ~_shrunk(inside, int(rng.integers(1, 5)))
+    texture[wall] = tone + rng.uniform(-20, 50)
 
 
 def _body(image: Image) -> Flags:
