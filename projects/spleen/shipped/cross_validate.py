@@ -3,11 +3,11 @@
     python cross_validate.py MSD_SLICES AMOS_CASE WORK [--fold N ...] [--set SECTION.KEY=VALUE ...]
 
 Once, `pretrain.config` beside this file trains on synthetic patients alone (`make_dataset.py --only-synthetic`). From
-there every fold is trained as the shipped model is, by `train.config`, `broaden.config` and `finish.config`, on a
-dataset of `make_dataset.py --hold-out FOLD`, and evaluated on the patients it left out. What is finished in WORK is not
-trained again and what is begun goes on, so the same command continues a stopped run. WORK gets `figures.json`: the Dice
-of every slice with a spleen, their mean, its interval over patients, and the least; and "without_truth", for every
-patient with a spleen how well the masks of several thresholds agree beside its Dice (see tell_quality.py).
+there every fold is trained as the shipped model is, by `train.config` and `finish.config`, on a dataset of
+`make_dataset.py --hold-out FOLD`, and evaluated on the patients it left out. What is finished in WORK is not trained
+again and what is begun goes on, so the same command continues a stopped run. WORK gets `figures.json`: the Dice of
+every slice with a spleen, their mean, its interval over patients, and the least; and "without_truth", for every patient
+with a spleen how well the masks of several thresholds agree beside its Dice (see tell_quality.py).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("amos", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--fold", type=int, nargs="+", default=list(range(FOLDS)), help="these alone")
-    parser.add_argument("--set", action="append", default=[], dest="settings", help="over the later parts' configs")
+    parser.add_argument("--set", action="append", default=[], dest="settings", help="over both configs")
     given = parser.parse_args()
     recipe = Recipe(given.msd.absolute(), given.amos.absolute(), given.work.absolute(), given.settings)
     tables, told = [], []

@@ -1,4 +1,4 @@
-"""Make the shipped spleen model from its data: four trainings, then one file.
+"""Make the shipped spleen model from its data: three trainings, then one file.
 
     python make_model.py MSD_SLICES AMOS_CASE WORK
 

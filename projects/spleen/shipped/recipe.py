@@ -2,8 +2,7 @@
 
 pretrain.config   synthetic patients alone
 train.config      real patients beside synthetic ones, from there
-broaden.config    the same slices with coarse noise, and darker, from there
-finish.config     the same in larger pictures, from there
+finish.config     the same slices with coarse noise, from there
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class Recipe:
     Attributes:
         msd, amos: what make_dataset.py takes.
         root: gets a folder for each part. What is finished there is not trained again, what is begun goes on.
-        settings: "section.key=value" over the configs of the later parts.
+        settings: "section.key=value" over train.config and finish.config.
     """
 
     msd: Path
@@ -47,7 +46,7 @@ class Recipe:
 
     def _from_pretrained(self, name: str, making: list[str]) -> Path:
         start = self.pretrained()
-        for part in ("train", "broaden", "finish"):
+        for part in ("train", "finish"):
             settings = [*self.settings, f"model.init_from={start}"]
             start = self._trained(f"{name}_{part}", f"{part}.config", making, *settings)
         return start
