@@ -17,7 +17,7 @@ from spleenseg.augment.intensity import Brighten, Intensity, Sharpen
 from spleenseg.augment.organ import UNCHANGED, Organ
 from spleenseg.augment.reference import deformations, distortions, radials
 from spleenseg.augment.scene import AS_IT_IS, Lookalike, Removal, Scene
-from spleenseg.augment.steps import Step, between, chosen, draw_seed, factor_between, one_of
+from spleenseg.augment.steps import Step, between, chosen, draw_seed, each, factor_between, one_of
 from spleenseg.augment.transform import Transform
 from spleenseg.augment.warp import Border
 
@@ -64,18 +64,14 @@ class ComposePolicy:
 
     def examples(self, rng: Rng) -> Iterator[Transform]:
         """Yield every operation that has a chance, alone."""
-        for step in self.geometry:
-            if step.probability > 0:
-                yield Transform(f"{step.name}_", geometry=step.draw(rng), border=self.border)
-        for change in self.intensity:
-            if change.probability > 0:
-                yield Transform(f"{change.name}_", intensity=(change.draw(rng),), border=self.border)
-        for own in self.organ:
-            if own.probability > 0:
-                yield Transform(f"{own.name}_", organ=own.draw(rng), border=self.border)
-        for about in self.scene:
-            if about.probability > 0:
-                yield Transform(f"{about.name}_", scene=about.draw(rng), border=self.border)
+        for name, geometry in each(self.geometry, rng):
+            yield Transform(f"{name}_", geometry=geometry, border=self.border)
+        for name, change in each(self.intensity, rng):
+            yield Transform(f"{name}_", intensity=(change,), border=self.border)
+        for name, organ in each(self.organ, rng):
+            yield Transform(f"{name}_", organ=organ, border=self.border)
+        for name, scene in each(self.scene, rng):
+            yield Transform(f"{name}_", scene=scene, border=self.border)
 
 
 def compose_policy(config: Config) -> ComposePolicy:

@@ -149,7 +149,7 @@ def _texture(inside: Flags, tone: float, noise: float, rng: np.random.Generator)
     grain = rng.normal(0, 1, inside.shape).astype(np.float32)
     fine = cv2.GaussianBlur(grain, (0, 0), rng.uniform(0.5, 0.9))
     texture = cv2.GaussianBlur(texture, (0, 0), _EDGE)
-    return np.asarray(texture + fine * np.float32(noise * rng.uniform(0.6, 1.4) / max(float(fine.std()), 1e-6)))
+    return np.asarray(texture + _deviating(fine, noise * rng.uniform(0.6, 1.4)))
 
 
 def _clouded(texture: Plane, inside: Flags, rng: np.random.Generator, tone: float) -> None:
@@ -222,7 +222,12 @@ def _tone(image: Image, tissue: Flags) -> tuple[float, float]:
 def _clouds(shape: tuple[int, int], sigma: float, strength: float, rng: np.random.Generator) -> Plane:
     """Return smooth noise of a standard deviation `strength`."""
     field = cv2.GaussianBlur(rng.normal(0, 1, shape).astype(np.float32), (0, 0), sigma)
-    return np.asarray(field * np.float32(strength / max(float(field.std()), 1e-6)))
+    return _deviating(field, strength)
+
+
+def _deviating(field: Plane, deviation: float) -> Plane:
+    """Return a field brought to a standard deviation."""
+    return np.asarray(field * np.float32(deviation / max(float(field.std()), 1e-6)))
 
 
 def _painted(image: Image, box: Box, share: Plane, texture: Plane) -> Image:

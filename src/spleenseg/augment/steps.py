@@ -35,6 +35,13 @@ def chosen(steps: Iterable[Step[T]], rng: np.random.Generator) -> Iterator[T]:
             yield step.draw(rng)
 
 
+def each(steps: Iterable[Step[T]], rng: np.random.Generator) -> Iterator[tuple[str, T]]:
+    """Yield the name of every step that has a chance, and what it draws."""
+    for step in steps:
+        if step.probability > 0:
+            yield step.name, step.draw(rng)
+
+
 def draw_seed(rng: np.random.Generator) -> int:
     """Draw the seed of one field or noise."""
     return int(rng.integers(2**63))

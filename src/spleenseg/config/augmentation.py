@@ -80,7 +80,7 @@ class AugmentorConfig(Section):
         False, "Take the labelled organ out (compose, strong): a slice of a patient without it, labelled as background."
     )
     lookalikes: Flag = key(
-        False, "Paint blobs that look like the organ and are not beside it (compose, strong), as bowel and stomach may."
+        False, "Paint unlabelled blobs that look like the organ beside it (compose, strong), as bowel and stomach may."
     )
     transformer: Flag = key(False, "Transform.", unused="nothing here reads it; the operations are named above")
 
