@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the program has it: two processes whose threads spin take twice
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the program: threads that spin starve the other process
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
