@@ -64,3 +64,9 @@ def test_the_highest_dice_is_the_best_epoch_where_dice_decides() -> None:
     figures = [{"val_loss": 0.1, "val_dice_coef": dice} for dice in (0.5, 0.7, 0.6, 0.7)]
     assert [state.finish_epoch(row, "val_dice_coef") for row in figures] == [True, True, False, False]
     assert (state.best_epoch, state.stale_epochs) == (1, 2)
+
+
+def test_every_epoch_is_the_best_where_the_last_is_kept() -> None:
+    state = TrainState(learning_rate=0.1)
+    assert [state.finish_epoch({"val_loss": loss}, "last") for loss in (0.1, 0.5, float("nan"))] == [True] * 3
+    assert (state.best_epoch, state.stale_epochs) == (2, 0)

@@ -108,8 +108,17 @@ def test_validation_figures_are_those_of_all_slices_together(project: Project) -
 def test_a_patient_in_two_splits_is_a_warning_and_recorded(project: Project) -> None:
     config, remarks = project(train="same", valid="same"), Remarks()
     train(config, overrides=["train.epochs=1"], reporter=remarks)
-    assert any("1 patients are in both train and valid" in line for line in remarks.warned)
+    assert any("1 patients are in both train and valid" in line and "best_by" in line for line in remarks.warned)
     assert load_trained(config.parent).manifest.patient_overlap == {"train, valid": ["same"]}
+
+
+def test_the_last_epoch_is_kept_where_validation_is_not_to_choose(project: Project) -> None:
+    standing = ["train.epochs=3", "train.steps_per_epoch=1", "train.patience=1", "model.learning_rate=1e-12"]
+    config = project()
+    stalled = train(config, overrides=standing)
+    assert (stalled.epochs, stalled.best_epoch) == (2, 0)
+    kept = train(config, overrides=[*standing, "train.best_by=last"])
+    assert (kept.epochs, kept.best_epoch) == (3, 2)
 
 
 def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(project: Project) -> None:

@@ -46,8 +46,11 @@ class TrainConfig(Section):
     batch_size: Count = key(4, "Slices per step.")
     steps_per_epoch: Count = key(400, "Steps per epoch.")
     patience: Count = key(10, "Stop after this many epochs without a better `best_by`.")
-    best_by: Annotated[str, kinds.one_of("val_loss", "val_dice_coef")] = key(
-        "val_loss", "Figure that says which epoch is the best, when to stop and when to lower the learning rate."
+    best_by: Annotated[str, kinds.one_of("val_loss", "val_dice_coef", "last")] = key(
+        "val_loss",
+        "Figure that says which epoch is the best, when to stop and when to lower the learning rate. With `last` every "
+        "epoch is better than the one before, so the end of the training is kept and nothing stops it: for a `schedule` "
+        "that ends at 0, and where validation shows patients that train too.",
     )
     metrics: Names = key(("binary_accuracy", "val_binary_accuracy"), "Columns of train_metrics.csv.")
     model_dir: Folder = key("./models", "Where the weights are written.")

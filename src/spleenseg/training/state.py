@@ -16,8 +16,8 @@ class TrainState:
         step: steps of that epoch already done.
         learning_rate: the rate in force.
         base_rate: `[model] learning_rate`, of which reductions have left that; None: of an earlier version.
-        best_score: lowest score so far (infinite before the first epoch ends): the validation loss, or a
-            validation figure that is better the higher it is with its sign changed.
+        best_score: lowest score so far (infinite before the first epoch ends): the validation loss, or what is
+            better the higher it is (a validation figure, the number of the epoch) with its sign changed.
         best_epoch: the epoch that reached it, None before.
         stale_epochs: epochs since then, for early stopping.
         stale_since_reduction: epochs without improvement since the rate was last reduced.
@@ -41,10 +41,11 @@ class TrainState:
 
         Args:
             figures: of the epoch, by name.
-            best_by: the one that is compared: a loss, the lower the better, or another, the higher the better.
+            best_by: the one that is compared: a loss, the lower the better, or another, the higher the better; or
+                "last": each epoch is better than the one before.
         """
         self.history.append({"epoch": self.epoch, **figures})
-        score = figures[best_by] if best_by.endswith("loss") else -figures[best_by]
+        score = _score({"last": self.epoch, **figures}, best_by)
         improved = score < self.best_score
         if improved:
             self.best_score, self.best_epoch = score, self.epoch
@@ -87,3 +88,8 @@ class TrainState:
         """Rebuild a state that `as_dict` gave."""
         best = math.inf if data["best_score"] is None else data["best_score"]
         return cls(**{**data, "best_score": best})
+
+
+def _score(figures: dict[str, float], best_by: str) -> float:
+    """Return a figure so that the lower is the better."""
+    return figures[best_by] if best_by.endswith("loss") else -figures[best_by]

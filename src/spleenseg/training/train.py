@@ -118,7 +118,7 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     record = RunRecord.start(config, run, splits, learner.network, initial)
     if resume:
         record.goes_on(reporter)
-    _warn_of_overlap(record.manifest.patient_overlap, reporter)
+    _warn_of_overlap(record.manifest.patient_overlap, config.train.best_by, reporter)
     watched = observers(config, run, learner, splits["valid"], record.update)
     with feeding(config, splits, reporter) as feed, watched as on_epoch:
         trainer = Trainer(config, run, learner, feed, on_epoch, reporter)
@@ -191,9 +191,10 @@ def _keep_config(config: Config, run: RunFolder) -> None:
         shutil.copyfile(config.path, temporary)
 
 
-def _warn_of_overlap(overlap: dict[str, list[str]], reporter: Reporter) -> None:
+def _warn_of_overlap(overlap: dict[str, list[str]], best_by: str, reporter: Reporter) -> None:
+    choosing = "" if best_by == "last" else "; with `[train] best_by = last` it chooses no epoch"
     for splits, patients in overlap.items():
         reporter.warn(
             f"{len(patients)} patients are in both {splits.replace(', ', ' and ')}: "
-            "validation will look better than it is; recorded in run.json"
+            f"validation will look better than it is; recorded in run.json{choosing}"
         )
