@@ -74,24 +74,15 @@ def test_the_shift_makes_it_brighter_than_the_organ() -> None:
     assert (bright - plain)[where].mean() > 30
 
 
-def test_a_seam_parts_each_from_the_organ() -> None:
-    """From the organ into a blob one always comes upon a line that is darker or brighter than both, beyond the noise."""
-    image, mask = trunk(), spleen_like(SIDE, SIDE)
-    ring = (cv2.dilate(mask, np.ones((5, 5), np.uint8)) > 0) & (mask == 0)
-    touching = 0
-    for seed in range(60):
-        after, _ = Scene(lookalikes=(Lookalike(0.1, 0.0, seed),)).painted(image, mask)
-        where = ring & (after != image)[..., 0]
-        if where.sum() > 40:
-            touching += 1
-            assert np.median(np.abs(after[where].astype(float) - ORGAN)) > 25, seed
-    assert touching > 30
-
-
-def test_without_an_organ_there_are_none() -> None:
-    image, nothing = trunk(), np.zeros((SIDE, SIDE), np.uint8)
-    after, _ = Scene(lookalikes=(Lookalike(0.1, 0.0, 1),)).painted(image, nothing)
-    np.testing.assert_array_equal(after, image)
+def test_without_an_organ_they_are_anywhere_in_the_body() -> None:
+    centres = []
+    for seed in range(40):
+        after, _ = Scene(lookalikes=(Lookalike(0.05, 0.0, seed),)).painted(trunk(), np.zeros((SIDE, SIDE), np.uint8))
+        places = np.nonzero(after != trunk())[:2]
+        if places[0].size:
+            centres.append([plane.mean() for plane in places])
+    assert len(centres) > 30
+    assert np.ptp(centres, axis=0).min() > 80
 
 
 def test_an_organ_taken_out_leaves_fat_and_no_label() -> None:

@@ -4,9 +4,6 @@ A training set of few patients holds few stomachs full of food, loops of bowel a
 it, so a network takes the contents of the stomach for spleen. Both are painted into slices here, before the warp: blobs
 of the organ's brightness whose pixels stay background, as the foreground of Cut-Paste or the synthetic tumours of Hu
 et al. 2023 (Label-Free Liver Tumor Segmentation, CVPR) are painted, with the labels the other way round.
-
-Between blob and organ there is always a seam, fat or a wall, that stands out of the noise: without it a network learns
-that an organ may end where nothing is to be seen, and leaves half of an even one out.
 """
 
 from __future__ import annotations
@@ -31,9 +28,7 @@ _COARSE = 96  # pixels a side of the grid on which the body is found
 _BONE = 248  # grey values: what is as bright is left alone
 _DEPTH = 0.03  # of the shorter side: no blob comes closer to the skin
 _MARROW = 6  # pixels about bone that are left alone with it
-_SEAM = (2, 5)  # pixels of fat or wall between the organ and a blob
-_SEAM_CONTRAST = (40, 110)  # grey values between the organ and the seam, and the noise on top
-_FAT = 0.7  # share of the seams that are darker than the organ, where they can be
+_WIDEST_GAP = 3  # pixels of fat between the organ and a blob, at most
 _WAVES = 4  # bumps about a blob's outline, at most
 _BED = 3  # pixels about the organ that are taken out with it
 _AROUND = 16  # pixels about the bed, whose darker third is taken for fat
@@ -43,7 +38,7 @@ _TEXTURE_SIGMA = 2.0  # pixels: what is finer is taken for noise
 
 @dataclass(frozen=True)
 class Lookalike:
-    """A blob of about the organ's brightness beside it, behind a seam; nothing where there is no organ.
+    """A blob of about the organ's brightness beside it, or of the body's anywhere where there is no organ.
 
     Some blobs have a wall, some bubbles or lumps, some a level of gas; organ and bone stay in front of them.
 
@@ -59,20 +54,22 @@ class Lookalike:
 
     def painted(self, image: Image, organ: Flags) -> Image:
         """Return the image [H, W, C] with the blob, the organ [H, W] in front of it."""
-        if not organ.any():
-            return image
         rng = np.random.default_rng(self.seed)
+        body = _body(image)
         radius = max(2.0, self.size * min(organ.shape))
-        box, inside = _outline(_beside(organ, radius, rng), radius, organ.shape, rng)
+        place = _beside(organ, radius, rng) if organ.any() else _anywhere(body, rng)
+        if place is None:
+            return image
+        box, inside = _outline(place, radius, organ.shape, rng)
         if not inside.any():
             return image
         bone = _grown(image[box].max(axis=2) >= _BONE, _MARROW)
-        share = _softened(inside & _body(image)[box] & ~bone)
+        near = _grown(organ[box], int(rng.integers(1, 1 + _WIDEST_GAP)))
+        share = _softened(inside & body[box] & ~bone & ~near)
         share[organ[box]] = 0
-        tone, noise = _tone(image, organ)
-        texture = _contents(inside, tone + self.shift, rng)
-        texture[_grown(organ[box], int(rng.integers(*_SEAM, endpoint=True)))] = _seam(tone, noise, rng)
-        return _painted(image, box, share, _grained(texture, noise, rng))
+        tone, noise = _tone(image, organ if organ.any() else body)
+        texture = _texture(inside, tone + self.shift, noise, rng)
+        return _painted(image, box, share, texture)
 
 
 @dataclass(frozen=True)
@@ -143,25 +140,13 @@ def _outline(
     return box, np.hypot(along, across) < edge
 
 
-def _contents(inside: Flags, tone: float, rng: np.random.Generator) -> Plane:
-    """Return what a blob shows, in grey values: each kind of contents by its own chance."""
+def _texture(inside: Flags, tone: float, noise: float, rng: np.random.Generator) -> Plane:
+    """Return what a blob shows, in grey values: each kind of contents by its own chance, and noise as the organ's."""
     texture = np.full(inside.shape, tone, np.float32)
     for chance, fill in ((0.6, _clouded), (0.35, _lumped), (0.2, _gassed), (0.4, _walled)):
         if rng.random() < chance:
             fill(texture, inside, rng, tone)
-    return texture
-
-
-def _seam(tone: float, noise: float, rng: np.random.Generator) -> float:
-    """Return the grey value of what parts a blob from an organ of some brightness and noise."""
-    contrast = rng.uniform(*_SEAM_CONTRAST) + noise
-    darker = rng.random() < _FAT and tone > contrast
-    return float(tone - contrast if darker else tone + contrast)
-
-
-def _grained(texture: Plane, noise: float, rng: np.random.Generator) -> Plane:
-    """Return a texture with faded edges and noise as the organ's."""
-    grain = rng.normal(0, 1, texture.shape).astype(np.float32)
+    grain = rng.normal(0, 1, inside.shape).astype(np.float32)
     fine = cv2.GaussianBlur(grain, (0, 0), rng.uniform(0.5, 0.9))
     texture = cv2.GaussianBlur(texture, (0, 0), _EDGE)
     return np.asarray(texture + _deviating(fine, noise * rng.uniform(0.6, 1.4)))
@@ -212,6 +197,14 @@ def _beside(organ: Flags, radius: float, rng: np.random.Generator) -> tuple[floa
     away = math.atan2(y[chosen] - y.mean(), x[chosen] - x.mean()) + rng.normal(0, 0.5)
     distance = radius * rng.uniform(0.5, 1.3)
     return float(x[chosen] + distance * math.cos(away)), float(y[chosen] + distance * math.sin(away))
+
+
+def _anywhere(body: Flags, rng: np.random.Generator) -> tuple[float, float] | None:
+    places = np.flatnonzero(body)
+    if not places.size:
+        return None
+    row, column = divmod(int(places[rng.integers(places.size)]), body.shape[1])
+    return float(column), float(row)
 
 
 def _tone(image: Image, tissue: Flags) -> tuple[float, float]:
