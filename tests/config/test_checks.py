@@ -67,3 +67,20 @@ def test_neighbouring_slices_fix_the_channels() -> None:
 def test_several_classes_mean_softmax_unless_said_otherwise() -> None:
     assert parse_config(SMALL, "c").model.final_activation == "sigmoid"
     assert parse_config(edited("classes = 1", "classes = 3"), "c").model.final_activation == "softmax"
+
+
+@pytest.mark.parametrize("key", ["organ_removal", "lookalikes"])
+def test_what_paints_one_plane_goes_with_one_window_of_one_slice_only(key: str) -> None:
+    painting = f'[augmentor]\npolicy = "strong"\n{key} = True\n'
+    assert parse_config(SMALL + painting, "c").augmentor.policy == "strong"
+    for channels, dataset in ((3, "context = 1"), (2, "windows = [(0, 100), (-160, 240)]")):
+        text = edited("channels = 1", f"channels = {channels}") + painting
+        problem = refused(text + f"[dataset]\n{dataset}")
+        assert f"[augmentor] {key} (line 10): must be False with several [dataset] windows or with context" in problem
+        assert parse_config(text.replace("strong", "reference") + f"[dataset]\n{dataset}", "c")
+
+
+def test_the_organs_contrast_needs_windows_of_one_width() -> None:
+    text = edited("channels = 1", "channels = 2") + '[augmentor]\npolicy = "strong"\norgan_contrast = True\n[dataset]\n'
+    assert parse_config(text + "windows = [(0, 100), (50, 150)]", "c")
+    assert "organ_contrast (line 10): must be False" in refused(text + "windows = [(0, 100), (-160, 240)]")

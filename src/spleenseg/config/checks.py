@@ -32,7 +32,7 @@ _READ_BY_POLICIES = {  # a section, or one key of it: the policies that read it
 
 def problems_between(config: Config) -> Iterator[Problem]:
     """Yield what is impossible in the combination of values."""
-    for rule in (_levels_are_given, _size_halves, _dropout_stays_below_one, _channels, _classes):
+    for rule in (_levels_are_given, _size_halves, _dropout_stays_below_one, _channels, _classes, _one_plane):
         for section, key, text in rule(config):
             yield Problem(section, key, config.origin(section, key), text)
 
@@ -85,6 +85,19 @@ def _classes(config: Config) -> Iterator[tuple[str, str, str]]:
     if activation != right:
         text = f'must be "{right}" when num_classes is {classes}, is "{activation}"'
         yield "model", "final_activation", text
+
+
+def _one_plane(config: Config) -> Iterator[tuple[str, str, str]]:
+    """What is painted is alike in all channels, as no tissue is in several windows or slices: it gives itself away."""
+    augmentor, windows = config.augmentor, config.dataset.windows or ()
+    if augmentor.policy not in _READ_BY_POLICIES["compose", ""]:
+        return
+    for key in ("organ_removal", "lookalikes"):
+        if getattr(augmentor, key) and (len(windows) > 1 or config.dataset.context):
+            yield "augmentor", key, "must be False with several [dataset] windows or with context: it paints one plane"
+    if augmentor.organ_contrast and len({high - low for low, high in windows}) > 1:
+        text = "must be False with [dataset] windows of several widths: it adds the same greys to all"
+        yield "augmentor", "organ_contrast", text
 
 
 def unread_by_policy(section: str, key: str, policy: str) -> str | None:

@@ -49,8 +49,8 @@ class TrainConfig(Section):
     best_by: Annotated[str, kinds.one_of("val_loss", "val_dice_coef", "last")] = key(
         "val_loss",
         "Figure that says which epoch is the best, when to stop and when to lower the learning rate. With `last` every "
-        "epoch is better than the one before, so the end of the training is kept and nothing stops it: for a `schedule` "
-        "that ends at 0, and where validation shows patients that train too.",
+        "epoch is better than the one before, so the end of the training is kept and nothing stops it: for a "
+        "`schedule` that ends at 0, and where validation shows patients that train too.",
     )
     metrics: Names = key(("binary_accuracy", "val_binary_accuracy"), "Columns of train_metrics.csv.")
     model_dir: Folder = key("./models", "Where the weights are written.")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spleenseg.config import Config
+from spleenseg.datasets.majority import by_coverage
 from spleenseg.datasets.millimetres import Step, grey_on_grid, labels_on_grid
 
 Pixels = NDArray[np.uint8]
@@ -61,7 +62,8 @@ def fit_channels(image: Pixels, config: Config) -> Pixels:
 
 
 def fit_mask(mask: Pixels, config: Config, step: Step | None = None) -> Pixels:
-    """Bring a mask [H, W] to the model's height and width by nearest neighbour: no new values appear.
+    """Bring labels [H, W] to the model's height and width: downwards the label that covers most of a pixel, upwards the
+    nearest one. No new values appear.
 
     `step` as in `fit_size`.
     """
@@ -70,8 +72,9 @@ def fit_mask(mask: Pixels, config: Config, step: Step | None = None) -> Pixels:
         return labels_on_grid(mask, (height, width), step)
     if mask.shape == (height, width):
         return mask
-    resized: Pixels = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    return resized
+    if height > mask.shape[0] or width > mask.shape[1]:
+        return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    return by_coverage(mask, lambda plane: cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def grey_of(image: Pixels) -> Pixels:

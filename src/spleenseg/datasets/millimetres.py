@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spleenseg.datasets.majority import by_coverage
 from spleenseg.errors import UserError
 
 Step = tuple[float, float]  # pixels of the slice that make one of the grid: down, across
@@ -55,12 +56,8 @@ def grey_on_grid(image: NDArray[np.uint8], size: tuple[int, int], step: Step) ->
 
 
 def labels_on_grid(labels: NDArray[np.uint8], size: tuple[int, int], step: Step) -> NDArray[np.uint8]:
-    """Bring labels [H, W] to the network's grid by the nearest pixel; beyond the slice is background."""
-    (rows, in_rows), (columns, in_columns) = (
-        _nearest(length, result, pixels) for length, result, pixels in zip(labels.shape, size, step, strict=True)
-    )
-    found: NDArray[np.uint8] = labels[np.ix_(rows, columns)] * (in_rows[:, None] & in_columns)
-    return found
+    """Bring labels [H, W] to the network's grid: what covers most of a pixel; beyond the slice is background."""
+    return by_coverage(labels, lambda plane: _product(plane, size, step))
 
 
 def probabilities_on_slice(found: NDArray[np.float32], size: tuple[int, int], step: Step) -> NDArray[np.float32]:
@@ -105,9 +102,3 @@ def _places(length: int, result: int, step: float) -> NDArray[np.float64]:
 
 def _inside(places: NDArray[np.float64], length: int) -> NDArray[np.bool_]:
     return (places >= -0.5) & (places <= length - 0.5)
-
-
-def _nearest(length: int, result: int, step: float) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    places = _places(length, result, step)
-    nearest = np.floor(places + 0.5).astype(np.intp).clip(0, length - 1)
-    return nearest, _inside(places, length)

@@ -157,7 +157,7 @@ def decode(file: SliceFile, config: Config, look: Expectation, step: Step | None
         return _decode_prepared(file, config, look, step)
     image, mask = read_image(file.image), read_mask(_mask(file))
     require_same_size(file, image.shape[:2], mask.shape)
-    labels = _labels(fit_mask(mask, config, step), file, config)
+    labels = fit_mask(_labels(mask, file, config), config, step)
     fitted = fit_size(without_repeats(image), config, step)
     fitted.flags.writeable = labels.flags.writeable = False
     return Decoded(fitted, labels, int(mask.max()))
