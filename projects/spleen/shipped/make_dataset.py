@@ -37,11 +37,11 @@ WINDOW = (0, 255)  # what the slices of the Decathlon were clipped to
 SIDE = 512
 FOLDS = 5
 COHORTS = {
-    "mixed": ["--cases", "32", "--splenectomy", "0.15", "--seed", "4242"],
-    "after_splenectomy": ["--cases", "24", "--splenectomy", "1", "--seed", "4343"],
+    "mixed": ["--cases", "96", "--splenectomy", "0.15", "--seed", "4242"],
+    "after_splenectomy": ["--cases", "48", "--splenectomy", "1", "--seed", "4343"],
 }
 WATCHED = 8  # one synthetic patient in so many is valid where there are no others
-EVERY = {"mixed": 3, "after_splenectomy": 4}  # which slices of a cohort are taken
+EVERY = {"mixed": 8, "after_splenectomy": 8}  # which slices of a cohort are taken
 
 Plane = NDArray[np.uint8]
 
@@ -136,7 +136,7 @@ def _prepared(folder: Path, cohort: list[str]) -> Path:
     if (folder / "slices" / MANIFEST_NAME).exists():
         return folder / "slices"
     window = [str(end) for end in WINDOW]
-    spleenseg("phantom", str(folder / "scans"), "--size", "256", *cohort, "--quiet")
+    spleenseg("phantom", str(folder / "scans"), "--size", "512", *cohort, "--quiet")
     shown = ["--window", *window, "--display", "reference", "--into", "train", "--quiet"]
     spleenseg("prepare", str(folder / "scans"), str(folder / "slices"), *shown)
     return folder / "slices"
