@@ -155,12 +155,16 @@ def test_a_fitted_threshold_holds_for_the_run_as_for_its_file(tmp_path):
     fitted_then = {
         "weights_sha256": sha256(root / "models" / "best_model.weights.h5"),
         "threshold": {"value": 0.35, "mean_dice": 0.9, "mean_dice_at_half": 0.8, "cases": 3, "curve": [0.9] * 99},
-        "quality": {},
+        "quality": {"spleen": {"slope": 1, "intercept": 0, "cases": 3, "mean_error": 0.1}},
     }
     (root / "calibration.json").write_text(json.dumps(fitted_then))
     export(root)
     assert {load_predictor(root, engine=engine).threshold for engine in ("keras", "onnx")} == {0.35}
     assert load_predictor(root, engine="keras", threshold=0.6).threshold == 0.6
+    for engine in ("keras", "onnx"):  # the predicted Dice is that of masks at the fitted threshold
+        assert set(load_predictor(root, engine=engine, threshold=0.35).record.quality) == {"spleen"}
+        assert load_predictor(root, engine=engine, threshold=0.6).record.quality == {}
+    assert export(root, tmp_path / "other.onnx", threshold=0.6).card.quality == {}
 
 
 def test_the_file_says_what_it_is_and_needs_no_other(run):

@@ -52,6 +52,16 @@ def test_the_largest_piece_stays_and_what_was_given_is_not_changed() -> None:
     np.testing.assert_array_equal(labels, before)
 
 
+def test_the_share_that_stays_is_told_without_what_fills_holes() -> None:
+    labels = empty()
+    labels[2:6, 2:6, 2:6] = 1
+    labels[3, 3, 3] = 0
+    labels[8, 8, 5:12] = 1
+    options = Postprocess(components="largest", fill_holes=True)
+    assert postprocess(labels, 0.5, SPLEEN, options)[1]["spleen"] == Pieces(2, 3.5, 0.9)
+    assert postprocess(labels, 0.5, SPLEEN, Postprocess(min_ml=50))[1]["spleen"] == Pieces(2, 35.0, 0.0)
+
+
 def test_pieces_that_touch_at_a_corner_are_one() -> None:
     labels = empty()
     labels[2:4, 2:4, 2:4] = labels[4:6, 4:6, 4:6] = 1
@@ -100,7 +110,7 @@ def test_pieces_too_small_go_even_if_nothing_is_left() -> None:
     assert not only(labels, Postprocess(min_ml=0.021)).any()
     done, pieces = postprocess(labels, 0.001, SPLEEN, Postprocess(components="largest", min_ml=0.021))
     assert not done.any()
-    assert pieces["spleen"] == Pieces(2, pytest.approx(0.023))
+    assert pieces["spleen"] == Pieces(2, pytest.approx(0.023), 0.0)
 
 
 @pytest.mark.parametrize("end", [0, -1])

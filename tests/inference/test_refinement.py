@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from spleenseg.cli.app import run as command
 from spleenseg.errors import UserError
+from spleenseg.files import sha256
 from spleenseg.inference.postprocess import NOTHING, Postprocess
 from spleenseg.inference.refinement import Refinement
 from spleenseg.inference.segment import segment
@@ -91,6 +94,29 @@ def test_smoothing_and_views_change_probabilities_and_hardly_the_mask(run: Path,
         assert 2 * (plain & found).sum() / (plain.sum() + found.sum()) > 0.85
         files = [(tmp_path / folder / "a_prob.nii.gz").read_bytes() for folder in ("plain", name)]
         assert files[0] != files[1]
+
+
+def test_the_dice_to_expect_is_that_of_the_mask_which_is_left(run: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    shutil.copytree(run, told)
+    line = {"slope": 0, "intercept": 0.9, "cases": 3, "mean_error": 0.1}
+    weights = sha256(told / "models" / "best_model.weights.h5")
+    words = {"weights_sha256": weights, "threshold": None, "quality": {"spleen": line}}
+    (told / "calibration.json").write_text(json.dumps(words))
+    hu = np.full((8, 32, 32), -100, np.int16)
+    hu[2:5, 12:20, 20:25] = hu[2:4, 12:20, 4:9] = 200  # 120 voxels and 80, 1 microlitre each
+    write_scan(tmp_path / "a.nii.gz", hu, spacing=(1.0, 1.0, 1.0))
+
+    def quality(name: str, threshold: float | None = None, **wanted: object) -> str:
+        segment([tmp_path / "a.nii.gz"], tmp_path / name, told, threshold=threshold, refinement=Refinement(**wanted))
+        with (tmp_path / name / "volumes.csv").open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        return row["quality"]
+
+    assert quality("all") == quality("half", threshold=0.5) == quality("holes", fill_holes=True) == "0.9"
+    assert quality("largest", components="largest") == "0.75"  # 2 * 120 / (120 + 200)
+    assert quality("nothing", min_ml=1) == ""
+    assert quality("other", threshold=0.4) == quality("smooth", smooth_mm=1) == quality("tta", tta=True) == ""
 
 
 @pytest.mark.parametrize("wrong", [{"components": "larges"}, {"min_ml": -1}, {"smooth_mm": float("nan")}])

@@ -21,18 +21,13 @@ from spleenseg.metrics import (
     check_quality,
     reliability,
 )
-from spleenseg.metrics.calibration import BINS, HALF, Histogram, dice_by_threshold
+from spleenseg.metrics.calibration import BINS, Histogram, dice_by_threshold
 
 AUTO = "auto"
 
 
 class Calibration(Fitted):
     """calibration.json, as it is fitted and written; all of it belongs to masks cut at one threshold."""
-
-    @property
-    def cut(self) -> float:
-        """The threshold of these masks: the best one on valid; with several labels 0.5 for each of them."""
-        return self.threshold.value if self.threshold else HALF
 
     @classmethod
     def fit(cls, found: Pass, names: Mapping[str, int], weights_sha256: str | None, classes: int) -> Calibration:

@@ -167,7 +167,8 @@ def _described(
         choice = asked(refinement, choice, train, card.labels)
     if choice is not None:
         reporter.say(choice.summary())
-    return card.model_copy(update={"postprocess": choice, "quality": fitted.quality if fitted else {}})
+    quality = fitted.quality if fitted and fitted.cut == threshold else {}
+    return card.model_copy(update={"postprocess": choice, "quality": quality})
 
 
 def _probed(model: Any, card: ModelCard) -> tuple[Any, Any]:

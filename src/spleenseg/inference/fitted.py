@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from spleenseg.errors import UserError
 from spleenseg.inference.postprocess_choice import Choice
 from spleenseg.metrics import QualityCalibration, Threshold
+from spleenseg.metrics.calibration import HALF
 
 
 class Fitted(BaseModel):
@@ -31,6 +32,11 @@ class Fitted(BaseModel):
     threshold: Threshold | None
     quality: dict[str, QualityCalibration]
     postprocess: Choice | None = None
+
+    @property
+    def cut(self) -> float:
+        """The threshold of these masks: the best one on valid; with several labels 0.5 for each of them."""
+        return self.threshold.value if self.threshold else HALF
 
     @classmethod
     def read(cls, path: Path, weights_sha256: str | None) -> Self | None:

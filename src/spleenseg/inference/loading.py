@@ -163,14 +163,14 @@ def _of_run(run: Path | Config, batch_size: int, threshold: float | None, report
     weights = sha256(path)
     fitted = Fitted.read(RunFolder.at(_root(run)).calibration, weights)
     if threshold is None:
-        threshold = fitted.threshold.value if fitted and fitted.threshold else HALF
+        threshold = fitted.cut if fitted else HALF
     settings = fingerprint(weights, threshold, trained.expectation.model_dump(mode="json"))
     engine = KerasEngine(trained.model, batch_size)
     record = Record(
         name=_root(run).absolute().name,
         mirrored=trained_mirrored(trained.manifest.config),
         postprocess=fitted.postprocess.options if fitted and fitted.postprocess else NOTHING,
-        quality=fitted.quality if fitted else {},
+        quality=fitted.quality if fitted and fitted.cut == threshold else {},
         file_bytes=path.stat().st_size,
     )
     return Predictor(engine, trained.config, trained.expectation, threshold, batch_size, settings, record)
@@ -194,7 +194,7 @@ def _of_file(
         engine=engine if precision == EXACT else f"{engine} {precision}",
         mirrored=card.mirrored,
         postprocess=card.postprocess.options if card.postprocess else NOTHING,
-        quality=card.quality,
+        quality=card.quality if card.threshold == threshold else {},
         file_bytes=len(file.content),
         activation_bytes=card.activation_bytes,
     )

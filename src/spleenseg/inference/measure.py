@@ -25,7 +25,8 @@ class Origin:
 
     Attributes:
         pieces: by label name, what the network's own answer consisted of.
-        quality: by label name, the Dice it probably has; labels of which that is not known are missing.
+        quality: by label name, the Dice it probably has after post-processing; labels of which that is not known, or
+            nothing is left, are missing.
         engine: what ran the network.
     """
 

@@ -42,7 +42,7 @@ class ModelCard(BaseModel):
         dice_on_valid_fast: the same of a float32 model: (float32, computed in bfloat16); None: not measured.
         mirrored: whether slices were shown mirrored left-right in training as well.
         postprocess: what was chosen on valid for its masks; None: it was not measured.
-        quality: by label, how the Dice of its masks follows from what is known without truth.
+        quality: by label, how the Dice of its masks at `threshold` follows from what is known without truth.
         activation_bytes: most bytes of activations that one slice has at once in float32; None: not measured.
         weights_sha256: of the weights it was made from.
         training_data_sha256: of the slices it was trained on; None: nobody recorded it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from spleenseg.errors import UserError
 from spleenseg.inference.meanwhile import Meanwhile
 from spleenseg.inference.measure import Origin, Row, measure, remarks
 from spleenseg.inference.memory import plan
-from spleenseg.inference.postprocess import postprocess
+from spleenseg.inference.postprocess import Pieces, postprocess
 from spleenseg.inference.predictor import SliceModel
 from spleenseg.inference.reading import Reading, read_ct
 from spleenseg.inference.refinement import Refinement
@@ -109,13 +110,24 @@ class OneScan:
         record, names = self.predictor.record, self.predictor.names
         options = self.refinement.postprocess(record.postprocess)
         labels, pieces = postprocess(prediction.labels, volume.voxel_ml, names, options)
-        known = {} if self.refinement.smooth_mm else record.quality
-        quality = {
-            name: known[name].predict(agreement_of_sizes([int(size) for size in sizes]))
-            for name, sizes in zip(names, prediction.sizes, strict=True)
-            if name in known and sizes.any()  # where nothing is found all agree, and nothing is known
+        return replace(prediction, labels=labels), Origin(pieces, self._quality(prediction, pieces), record.engine)
+
+    def _quality(self, prediction: Prediction, pieces: Mapping[str, Pieces]) -> dict[str, float]:
+        """Return by label the Dice to be expected; labels of which nothing is left, or nothing known, are missing.
+
+        It is that of the network's answer. Where post-processing dropped a part it is at most the Dice of what is left
+        with that answer: nobody knows which of the two is right.
+        """
+        known = {} if self.refinement.smooth_mm else self.predictor.record.quality
+        return {
+            name: min(
+                known[name].predict(agreement_of_sizes([int(size) for size in sizes])), _dice_of_share(found.kept)
+            )
+            for (name, found), sizes in zip(pieces.items(), prediction.sizes, strict=True)
+            if name in known
+            and (found.count and found.kept)
+            and sizes.any()  # where no threshold finds anything all agree, and nothing is known
         }
-        return replace(prediction, labels=labels), Origin(pieces, quality, record.engine)
 
     def _write(self, volume: Volume, prediction: Prediction, scan: Scan) -> None:
         picture = Meanwhile(lambda: self._draw(volume, prediction, scan))  # it and the maps pack in native code
@@ -140,3 +152,8 @@ class OneScan:
         picture = self.out / f"{scan.case}_overlay.png"
         shown = {value: name for name, value in self.predictor.names.items()}
         volume_overlay(volume.array, prediction.labels, volume.spacing, picture, title=volume.case, names=shown)
+
+
+def _dice_of_share(kept: float) -> float:
+    """Return the Dice of a mask with a share of itself, 0..1."""
+    return 2 * kept / (1 + kept)

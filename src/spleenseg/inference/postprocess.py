@@ -84,10 +84,12 @@ class Pieces:
         count: its pieces; voxels that share a face, an edge or a corner are connected, and so are parts that lie over
             each other with one empty slice between.
         stray_ml: millilitres outside of the piece that is taken for the organ; all where none is large enough to be.
+        kept: share of its voxels that stay, 0..1; what is filled in holes does not count.
     """
 
     count: int
     stray_ml: float
+    kept: float = 1.0
 
 
 def postprocess(
@@ -162,7 +164,8 @@ def _kept(
     stays[main] |= _is_cut_off(numbers, main + 1, box[0], shape[0])
     if options.components == "largest":
         stays &= np.arange(count) == main
-    found = Pieces(count, float((voxels.sum() - voxels[main] * stays[main]) * voxel_ml))
+    stray = float((voxels.sum() - voxels[main] * stays[main]) * voxel_ml)
+    found = Pieces(count, stray, float(voxels[stays].sum() / voxels.sum()))
     return mask if stays.all() else np.concatenate([[False], stays])[numbers], found
 
 

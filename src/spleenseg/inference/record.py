@@ -22,7 +22,8 @@ class Record:
         engine: what runs it, and how where that is not exact: "onnx", "openvino fast".
         mirrored: whether it was trained on slices mirrored left-right too.
         postprocess: what was chosen on its validation split.
-        quality: by label, how the Dice of its masks follows from how they change with the threshold.
+        quality: by label, how the Dice of its masks follows from how they change with the threshold; empty where they
+            are cut at another threshold than it was learnt at.
         file_bytes: size of the exported file, or of a run's weights.
         activation_bytes: see `ModelCard`.
     """
