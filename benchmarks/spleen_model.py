@@ -87,13 +87,13 @@ class Judge:
         for scan in scans:
             volume = read_volume(scan)
             raw = read_labels(out / f"{case_name(scan)}.nii.gz", volume)
-            yield scan, volume, self.ways(np.asarray(raw > 0, np.uint8), volume.voxel_ml)
+            yield scan, volume, self.ways(np.asarray(raw > 0, np.uint8), volume)
 
-    def ways(self, raw: npt.NDArray[np.uint8], voxel_ml: float) -> Ways:
+    def ways(self, raw: npt.NDArray[np.uint8], volume: Volume) -> Ways:
         """Return the mask as the network made it, and after each post-processing."""
         largest = self.recorded.model_copy(update={"components": "largest", "fill_holes": False, "min_ml": 0.0})
         processed = {
-            name: postprocess(raw, voxel_ml, {self.label: 1}, options)[0]
+            name: postprocess(raw, volume.voxel_ml, {self.label: 1}, options, slice_mm=volume.spacing[2])[0]
             for name, options in (("largest", largest), ("recorded", self.recorded))
         }
         return {name: labels > 0 for name, labels in {"raw": raw, **processed}.items()}

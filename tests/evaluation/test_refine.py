@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spleenseg.evaluation import refine
 from spleenseg.evaluation.evaluate import evaluate
 from spleenseg.inference.export import export
 from spleenseg.inference.exported_engine import ModelFile
 from spleenseg.inference.fitted import Fitted
 from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.postprocess import Place
+from spleenseg.inference.postprocess_choice import CaseMasks
 from spleenseg.inference.refinement import Refinement
 from spleenseg.inference.segment import segment
 from spleenseg.volumes import read_labels
 
 from ..inference.runs import write_scan
-from .test_evaluate import SIZE, Scans, project, rows, scan, write_manifest
+from .test_evaluate import SIZE, SPACING, Scans, project, rows, scan, write_manifest
 
 ORGAN, STRAY = np.s_[20:28, 10:14], np.s_[2:4, 2:4]
 
@@ -83,6 +85,19 @@ def test_it_is_measured_on_masks_at_the_threshold_that_is_exported_with_it(tmp_p
     assert found.postprocess is not None
     assert found.postprocess.options.components == "largest"
     assert found.postprocess.dice == 1 > found.postprocess.dice_without == pytest.approx(found.threshold.mean_dice)
+
+
+def test_lost_slices_are_judged_by_the_distance_that_the_manifest_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[CaseMasks] = []
+    monkeypatch.setattr(refine, "choose_postprocess", lambda cases, names: seen.extend(cases))
+    scans = cases(3)
+    config = project(tmp_path, scans)
+    evaluate(config, section="eval")
+    write_manifest(tmp_path / "data", scans)
+    evaluate(config, section="eval")
+    assert [case.slice_mm for case in seen] == [None] * 3 + [SPACING[2]] * 3
 
 
 def test_what_does_not_help_is_not_done_and_two_cases_decide_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import tracemalloc
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,10 +26,13 @@ def empty() -> np.ndarray:
     return np.zeros((10, 20, 20), np.uint8)
 
 
-def parts(mask: np.ndarray) -> int:
-    """Count pieces; two slices with one between bridge it where both show the organ."""
-    bridged = [mask[k] | (k > 0 and k + 1 < len(mask) and mask[k - 1] & mask[k + 1]) for k in range(len(mask))]
-    return int(label(np.stack(bridged), structure=np.ones((3, 3, 3)))[1])
+def parts(mask: np.ndarray, gap: int = 1) -> int:
+    """Count pieces; two slices with up to `gap` between bridge them where both show the organ."""
+    bridged = mask.copy()
+    for low, high in combinations(range(len(mask)), 2):
+        if high - low <= gap + 1:
+            bridged[low:high] |= mask[low] & mask[high]
+    return int(label(bridged, structure=np.ones((3, 3, 3)))[1])
 
 
 def only(labels: np.ndarray, options: Postprocess, voxel_ml: float = 0.001) -> np.ndarray:
@@ -78,6 +84,30 @@ def test_one_lost_slice_parts_nothing_and_two_do() -> None:
     aside = empty()
     aside[1:4, 5:9, 5:9] = aside[5:7, 5:9, 12:15] = 1
     assert not only(aside, LARGEST)[5:].any()
+
+
+@pytest.mark.parametrize(("slice_mm", "lost"), [(0.6, 8), (1.0, 5), (2.0, 2), (3.0, 2), (5.0, 1), (9.0, 1), (None, 1)])
+def test_lost_slices_are_counted_in_millimetres(slice_mm: float | None, lost: int) -> None:
+    labels = np.zeros((30, 12, 12), np.uint8)
+    labels[2:10, 3:9, 3:9] = labels[10 + lost : 20, 4:10, 4:10] = 1
+    done, pieces = postprocess(labels, 0.001, SPLEEN, LARGEST, slice_mm=slice_mm)
+    np.testing.assert_array_equal(done, labels)
+    assert pieces["spleen"] == Pieces(1, 0.0)
+    labels[10 + lost] = 0
+    done, pieces = postprocess(labels, 0.001, SPLEEN, LARGEST, slice_mm=slice_mm)
+    assert pieces["spleen"].count == 2
+    assert done.sum() < labels.sum()
+
+
+def test_bridging_lost_slices_takes_no_more_memory_than_a_few_masks() -> None:
+    labels = np.zeros((400, 60, 60), np.uint8)
+    labels[:, 10:50, 10:50] = 1
+    labels[200:204] = 0
+    tracemalloc.start()
+    postprocess(labels, 0.001, SPLEEN, LARGEST, slice_mm=0.6)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * labels.size
 
 
 def test_a_larger_piece_on_the_wrong_side_loses_unless_it_is_much_larger() -> None:
@@ -156,19 +186,25 @@ def test_filling_slices_fills_every_cavity_and_is_what_scipy_fills(labels: np.nd
 
 
 @settings(max_examples=120, deadline=None)
-@given(MASKS, st.sampled_from(["all", "largest"]), st.booleans(), st.sampled_from([0.0, 0.002, 0.01]))
+@given(
+    MASKS,
+    st.sampled_from(["all", "largest"]),
+    st.booleans(),
+    st.sampled_from([0.0, 0.002, 0.01]),
+    st.sampled_from([1, 2, 3]),
+)
 def test_whatever_is_done_labels_never_grow_but_into_holes_and_twice_is_once(
-    labels: np.ndarray, components: str, fill: bool, least: float
+    labels: np.ndarray, components: str, fill: bool, least: float, gap: int
 ) -> None:
     names = {"a": 1, "b": 2}
     options = Postprocess(components=components, fill_holes=fill, min_ml=least)
-    done, pieces = postprocess(labels, 0.001, names, options)
-    np.testing.assert_array_equal(postprocess(done, 0.001, names, options)[0], done)
+    done, pieces = postprocess(labels, 0.001, names, options, slice_mm=5 / gap)
+    np.testing.assert_array_equal(postprocess(done, 0.001, names, options, slice_mm=5 / gap)[0], done)
     for name, value in names.items():
-        assert pieces[name].count == parts(labels == value)
+        assert pieces[name].count == parts(labels == value, gap)
         assert not ((done == value) & ~fill_holes(labels == value)).any()
         if components == "largest":
-            assert parts(done == value) <= 1
+            assert parts(done == value, gap) <= 1
 
 
 def test_the_box_of_a_mask_is_the_smallest() -> None:
@@ -212,6 +248,19 @@ def test_what_is_chosen_is_what_helps_and_no_more() -> None:
     assert (hole.components, hole.fill_holes) == ("all", True)
     both = choose_postprocess(cases_with(stray=True, hole=True), SPLEEN).options
     assert (both.components, both.fill_holes) == ("largest", True)
+
+
+def test_what_is_chosen_goes_by_the_distance_of_the_slices() -> None:
+    def cases(slice_mm: float | None) -> list[CaseMasks]:
+        truth = empty()
+        truth[1:9, 12:17, 13:18] = 1
+        found = truth.copy()
+        found[4:6] = 0
+        found[1, 1:4, 1:4] = 1
+        return [CaseMasks(lambda: (truth, found), None, slice_mm)] * 3
+
+    assert choose_postprocess(cases(1.0), SPLEEN).options.components == "largest"
+    assert choose_postprocess(cases(None), SPLEEN).options.components == "all"  # half of the organ would go
 
 
 def test_a_patient_without_the_organ_teaches_to_drop_small_pieces_where_sizes_are_known() -> None:

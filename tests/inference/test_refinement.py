@@ -66,6 +66,16 @@ def test_each_step_does_what_it_says(run: Path, scan, tmp_path: Path) -> None:
         assert labels_in(tmp_path / name, volume).sum() == voxels
 
 
+def test_an_organ_that_some_thin_slices_miss_stays_whole(run: Path, tmp_path: Path) -> None:
+    hu = np.full((12, 32, 32), -100, np.int16)
+    hu[2:5, 12:20, 20:25] = hu[7:10, 12:20, 20:25] = 200
+    for name, millimetres in (("thin", 0.8), ("thick", 5.0)):
+        volume = write_scan(tmp_path / name / "a.nii.gz", hu, spacing=(1.0, 1.0, millimetres))
+        segment([tmp_path / name], tmp_path / f"{name}-out", run, refinement=Refinement(components="largest"))
+        found = labels_in(tmp_path / f"{name}-out", volume)
+        assert found.sum() == (240 if name == "thin" else 120)
+
+
 def test_two_runs_with_everything_on_give_the_same_bytes(run: Path, scan, tmp_path: Path) -> None:
     for name in ("one", "two"):
         segment([scan[0]], tmp_path / name, run, refinement=ALL, probabilities=True)

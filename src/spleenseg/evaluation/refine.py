@@ -38,7 +38,8 @@ def _whole_cases(
     for case, own in sorted(places_by_case(files).items()):
         record = manifest.cases.get(case) if manifest else None
         if _whole([files[place].index for place in own], record.shape[0] if record else None):
-            yield CaseMasks(_Stacked(found, own, mirrored), record.voxel_ml if record else None)
+            size = (record.voxel_ml, record.spacing[2]) if record else (None, None)
+            yield CaseMasks(_Stacked(found, own, mirrored), *size)
 
 
 def _whole(indices: Sequence[int | None], slices: int | None) -> bool:

@@ -107,9 +107,9 @@ class OneScan:
 
     def _refined(self, volume: Volume, prediction: Prediction) -> tuple[Prediction, Origin]:
         """Post-process the labels; return also where they come from."""
-        record, names = self.predictor.record, self.predictor.names
+        record, names, slice_mm = self.predictor.record, self.predictor.names, volume.spacing[2]
         options = self.refinement.postprocess(record.postprocess)
-        labels, pieces = postprocess(prediction.labels, volume.voxel_ml, names, options)
+        labels, pieces = postprocess(prediction.labels, volume.voxel_ml, names, options, slice_mm=slice_mm)
         return replace(prediction, labels=labels), Origin(pieces, self._quality(prediction, pieces), record.engine)
 
     def _quality(self, prediction: Prediction, pieces: Mapping[str, Pieces]) -> dict[str, float]:

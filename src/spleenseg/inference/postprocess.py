@@ -24,6 +24,8 @@ Components = Literal["all", "largest"]
 
 WRONG_PLACE = 4.0
 """How many times as large a piece must be for each rule of `Place` that it breaks, to be taken for the organ."""
+BRIDGED_MM = 5.0
+"""Up to how many millimetres of empty slices between two parts that lie over each other part nothing."""
 
 
 class Place(BaseModel):
@@ -82,7 +84,7 @@ class Pieces:
 
     Attributes:
         count: its pieces; voxels that share a face, an edge or a corner are connected, and so are parts that lie over
-            each other with one empty slice between.
+            each other with no more empty slices between than `bridged_slices`.
         stray_ml: millilitres outside of the piece that is taken for the organ; all where none is large enough to be.
         kept: share of its voxels that stay, 0..1; what is filled in holes does not count.
     """
@@ -93,7 +95,12 @@ class Pieces:
 
 
 def postprocess(
-    labels: Labels, voxel_ml: float, names: Mapping[str, int], options: Postprocess = NOTHING
+    labels: Labels,
+    voxel_ml: float,
+    names: Mapping[str, int],
+    options: Postprocess = NOTHING,
+    *,
+    slice_mm: float | None = None,
 ) -> tuple[Labels, dict[str, Pieces]]:
     """Apply `options` to a label map.
 
@@ -102,23 +109,29 @@ def postprocess(
         voxel_ml: volume of a voxel in mL.
         names: label name -> value.
         options: what to do.
+        slice_mm: distance of the slices; None where nobody knows.
 
     Returns:
         a new label map, and by label name what it consisted of.
     """
-    done, pieces = labels.copy(), {}
+    done, pieces, gap = labels.copy(), {}, bridged_slices(slice_mm)
     for name, value in names.items():
         box = box_of(labels == value)
         if box is None:
             pieces[name] = Pieces(0, 0.0)
             continue
         mask, place = labels[box] == value, options.places.get(name, Place())
-        kept, pieces[name] = _kept(mask, box, labels.shape, voxel_ml, options, place)
+        kept, pieces[name] = _kept(mask, gap, box, labels.shape, voxel_ml, options, place)
         done[box][mask & ~kept] = 0
     if options.fill_holes:
         for value in names.values():  # not before every label has lost its pieces: they leave holes in others
             _fill(done, value)
     return done, pieces
+
+
+def bridged_slices(slice_mm: float | None) -> int:
+    """Return how many empty slices part nothing: those of `BRIDGED_MM`, at least one, and one where nobody knows."""
+    return max(1, round(BRIDGED_MM / slice_mm)) if slice_mm else 1
 
 
 def _fill(labels: Labels, value: int) -> None:
@@ -154,10 +167,19 @@ def _filled(plane: Mask) -> Mask:
 
 
 def _kept(
-    mask: Mask, box: Box, shape: tuple[int, ...], voxel_ml: float, options: Postprocess, place: Place
+    mask: Mask, gap: int, box: Box, shape: tuple[int, ...], voxel_ml: float, options: Postprocess, place: Place
 ) -> tuple[Mask, Pieces]:
-    """Return what stays of a label that is not empty, and what it was; `mask` is its `box` of a scan of `shape`."""
-    numbers, count = _numbered(mask)
+    """Return what stays of a label that is not empty, and what it was.
+
+    Args:
+        mask: its `box` of a scan of `shape`.
+        gap: how many empty slices part nothing.
+        box, shape: see `mask`.
+        voxel_ml: volume of a voxel in mL.
+        options: what to do.
+        place: where the organ lies.
+    """
+    numbers, count = _numbered(mask, gap)
     voxels, y, x = _sizes_and_centres(numbers, count)
     main = _main_piece(voxels, y + box[1].start, x + box[2].start, shape, place)
     stays = voxels * voxel_ml >= options.min_ml
@@ -175,16 +197,30 @@ def _is_cut_off(numbers: NDArray[np.integer], piece: int, held: slice, slices: i
     return any(bool((end == piece).any()) for end in ends)
 
 
-def _numbered(mask: Mask) -> tuple[NDArray[np.integer], int]:
-    """Number the pieces as `number_pieces`; one empty slice between two parts that lie over each other parts nothing.
+def _numbered(mask: Mask, gap: int) -> tuple[NDArray[np.integer], int]:
+    """Number the pieces as `number_pieces`; up to `gap` empty slices between parts over each other part nothing.
 
-    Networks of slices lose a single one to an artefact; what lies beyond it is the organ still.
+    Networks of slices lose some to an artefact; what lies beyond them is the organ still.
     """
-    bridged = mask.copy()
-    bridged[1:-1] |= mask[:-2] & mask[2:]
-    numbers, count = number_pieces(bridged)
+    numbers, count = number_pieces(_bridged(mask, gap))
     numbers *= mask
     return numbers, count
+
+
+def _bridged(mask: Mask, gap: int) -> Mask:
+    """Return a mask [z, y, x] with every stretch along z of up to `gap` empty pixels between two others filled.
+
+    It goes slice by slice, which takes no more memory than the result.
+    """
+    bridged, never = mask.copy(), gap + 1
+    empty = np.full(mask.shape[1:], never, np.int32)  # pixels since the last one of the mask
+    for z, plane in enumerate(mask):
+        ends = plane & (empty > 0) & (empty < never)
+        for back in range(1, int(empty[ends].max(initial=0)) + 1):
+            bridged[z - back] |= ends & (empty >= back)
+        np.minimum(empty + 1, never, out=empty)
+        empty[plane] = 0
+    return bridged
 
 
 def _sizes_and_centres(

@@ -29,10 +29,12 @@ class CaseMasks:
     Attributes:
         load: returns both, uint8 [z, y, x], x -> patient's left, y -> back.
         voxel_ml: volume of a voxel in mL; None where nobody knows.
+        slice_mm: distance of the slices; None where nobody knows.
     """
 
     load: Callable[[], tuple[Labels, Labels]]
     voxel_ml: float | None
+    slice_mm: float | None = None
 
 
 class Choice(BaseModel):
@@ -104,7 +106,7 @@ def _candidates(places: dict[str, Place], sized: bool) -> Iterator[Postprocess]:
 
 def _mean_dice(case: CaseMasks, names: Mapping[str, int], options: Postprocess) -> float:
     truth, found = case.load()
-    done, _ = postprocess(found, case.voxel_ml or 1.0, names, options)
+    done, _ = postprocess(found, case.voxel_ml or 1.0, names, options, slice_mm=case.slice_mm)
     return float(np.mean([dice(confusion(truth == value, done == value)) for value in names.values()]))
 
 
