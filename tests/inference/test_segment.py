@@ -20,6 +20,7 @@ from spleenseg.inference import cohort, one_scan, reading
 from spleenseg.inference.scans import find_scans
 from spleenseg.inference.segment import segment
 from spleenseg.progress import Silent
+from spleenseg.render.canvas import Canvas
 from spleenseg.volumes import Volume, apply_window, read_labels, read_volume, write_volume
 
 from .runs import SPLEEN, blocks, brightness_run, write_scan
@@ -190,6 +191,17 @@ def test_a_scan_that_is_no_ct_is_refused(tmp_path, run, monkeypatch):
     monkeypatch.setattr(reading, "read_volume", lambda path, **asked: read_volume(path, modality="MR", **asked))
     with pytest.raises(UserError, match="is MR; only CT"):
         segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+
+
+def test_the_picture_of_a_tilted_scan_tells_the_volume_of_the_table(tmp_path, run, monkeypatch):
+    written, affine = [], np.diag([-5.0, -5.0, 5.0, 1.0])
+    affine[1, 2] = 3.0  # a gantry tilted by 31 degrees: the slices lie 5 mm apart, their corners 5.83 mm
+    stored = np.ascontiguousarray(blocks((3, 32, 16)).transpose(2, 1, 0))
+    write_volume(Volume.from_stored(stored, affine, case="a"), tmp_path / "a.nii.gz")
+    monkeypatch.setattr(Canvas, "write", lambda sheet, line, *args, **kwargs: written.append(line))
+    segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    (row,) = rows(tmp_path / "out" / "volumes.csv")
+    assert f"spleen: {float(row['volume_ml']):.1f} mL" in written
 
 
 def test_existing_outputs_are_refused_without_resume_and_kept_with_it(tmp_path, run):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from spleenseg.errors import UserError
 from spleenseg.render import bar_chart, color, contact_sheet, curves, overlay, volume_overlay
-from spleenseg.render.canvas import font, shorten
+from spleenseg.render.canvas import Canvas, font, shorten
 from spleenseg.render.charts import best_index
 from spleenseg.render.volume_overlay import _centre, _layout, _planes, _voxels_by_slice
 
@@ -80,6 +80,18 @@ def test_volumes_are_drawn_in_true_proportions(tmp_path: Path) -> None:
     width, height = red_extent(picture[:, int(coronal) : int(coronal + axial)])
     assert abs(width - 20 * scale) <= 2
     assert abs(height - 50 * scale) <= 2
+
+
+@pytest.mark.parametrize(("given", "words"), [(None, "label 1: 80.0 mL"), (0.015, "label 1: 60.0 mL")])
+def test_the_volume_is_by_the_size_of_a_voxel_that_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: float | None, words: str
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(Canvas, "write", lambda sheet, line, *args, **kwargs: written.append(line))
+    array, labels = np.full((30, 40, 40), 40, np.int16), np.zeros((30, 40, 40), np.uint8)
+    labels[10:20, 10:30, 10:30] = 1
+    volume_overlay(array, labels, (2, 2, 5), tmp_path / "v.png", voxel_ml=given)
+    assert words in written
 
 
 def test_flat_volumes_are_stacked_and_nothing_leaves_the_sheet() -> None:

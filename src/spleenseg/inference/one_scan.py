@@ -151,7 +151,15 @@ class OneScan:
     def _draw(self, volume: Volume, prediction: Prediction, scan: Scan) -> None:
         picture = self.out / f"{scan.case}_overlay.png"
         shown = {value: name for name, value in self.predictor.names.items()}
-        volume_overlay(volume.array, prediction.labels, volume.spacing, picture, title=volume.case, names=shown)
+        volume_overlay(
+            volume.array,
+            prediction.labels,
+            volume.spacing,
+            picture,
+            voxel_ml=volume.voxel_ml,
+            title=volume.case,
+            names=shown,
+        )
 
 
 def _dice_of_share(kept: float) -> float:

@@ -49,6 +49,7 @@ def volume_overlay(
     path: Path,
     window: tuple[float, float] = (-160, 240),
     *,
+    voxel_ml: float | None = None,
     title: str = "",
     names: Mapping[int, str] | None = None,
     colors: Mapping[int, RGB] | None = None,
@@ -67,6 +68,7 @@ def volume_overlay(
         spacing: voxel size (x, y, z) in mm.
         path: the PNG file.
         window: (low, high) in HU shown as black and white.
+        voxel_ml: volume of a voxel in mL; None: the product of `spacing`, too large for sheared grids.
         title: what stands above the picture, such as the case.
         names: label -> name; a label without one is called by its number.
         colors: label -> (red, green, blue); default: `label_colors`.
@@ -87,7 +89,8 @@ def volume_overlay(
     places, width, height = _layout(pictures)
     sheet = Canvas(width, height)
     sheet.write(shorten(title, width - 2 * _MARGIN, _TITLE_SIZE), (_MARGIN, 12), _TITLE_SIZE)
-    _legend(sheet, voxels.sum(axis=0), float(np.prod(spacing)) / 1000, names or {}, colors)
+    voxel_ml = float(np.prod(spacing)) / 1000 if voxel_ml is None else voxel_ml
+    _legend(sheet, voxels.sum(axis=0), voxel_ml, names or {}, colors)
     for plane, picture, (left, top) in zip(planes, pictures, places, strict=True):
         sheet.write(plane.caption, (left, top), _TEXT_SIZE, shade=FAINT)
         sheet.paste(picture, left, top + _CAPTION)
