@@ -150,9 +150,21 @@ def test_an_organ_that_the_end_of_the_scan_cuts_off_may_be_small(end: int) -> No
     organ = labels.copy()
     labels[4, 10:13, 8:11] = 1
     labels[end, 10, 2:5] = 1  # a speck beside it
-    np.testing.assert_array_equal(only(labels, Postprocess(min_ml=0.5)), organ)
+    np.testing.assert_array_equal(only(labels, Postprocess(min_ml=0.09)), organ)
     labels[4:6, 10:13, 8:14] = 1  # now this is the main piece, and whole
-    assert not only(labels, Postprocess(min_ml=0.5)).any()
+    assert not only(labels, Postprocess(min_ml=0.09)).any()
+
+
+@pytest.mark.parametrize("end", [0, -1])
+def test_a_speck_at_the_end_of_the_scan_is_no_organ_cut_off(end: int) -> None:
+    labels = empty()
+    labels[end, 2:6, 2:7] = 1  # 20 voxels
+    assert not only(labels, Postprocess(min_ml=25), voxel_ml=0.24).any()  # 4.8 mL
+    assert postprocess(labels, 0.24, SPLEEN, Postprocess(min_ml=25))[1]["spleen"] == Pieces(1, pytest.approx(4.8), 0.0)
+    np.testing.assert_array_equal(only(labels, Postprocess(min_ml=25), voxel_ml=0.26), labels)
+    np.testing.assert_array_equal(only(labels, Postprocess(min_ml=20), voxel_ml=0.24), labels)
+    alone = labels[[end]]  # all that a scan of one slice can show
+    np.testing.assert_array_equal(only(alone, Postprocess(min_ml=25), voxel_ml=0.24), alone)
 
 
 def test_holes_are_filled_but_never_with_another_organ_in_them() -> None:

@@ -24,6 +24,8 @@ Components = Literal["all", "largest"]
 
 WRONG_PLACE = 4.0
 """How many times as large a piece must be for each rule of `Place` that it breaks, to be taken for the organ."""
+CUT_OFF = 0.2
+"""From which share of `Postprocess.min_ml` on a piece stays that an end of the scan cuts off: chosen, not measured."""
 BRIDGED_MM = 5.0
 """Up to how many millimetres of empty slices between two parts that lie over each other part nothing."""
 
@@ -50,8 +52,9 @@ class Postprocess(BaseModel):
             weighs what lies where the organ does not.
         fill_holes: background that a label encloses within an axial slice becomes that label. A cavity closed on all
             sides is enclosed in each of its slices, so these are filled too.
-        min_ml: pieces of fewer millilitres go, so that nothing may be left. The main piece stays where the first or
-            last slice cuts it off: what is missing of it lies outside of the scan.
+        min_ml: pieces of fewer millilitres go, so that nothing may be left. Where the first or last slice cuts the
+            main piece off it stays from `CUT_OFF` of that on, for what is missing of it lies outside of the scan;
+            where it goes from the first to the last slice it stays whatever its size.
         places: by label name, where its centre lies; labels that are missing may lie anywhere.
     """
 
@@ -183,7 +186,8 @@ def _kept(
     voxels, y, x = _sizes_and_centres(numbers, count)
     main = _main_piece(voxels, y + box[1].start, x + box[2].start, shape, place)
     stays = voxels * voxel_ml >= options.min_ml
-    stays[main] |= _is_cut_off(numbers, main + 1, box[0], shape[0])
+    ends = _ends_reached(numbers, main + 1, box[0], shape[0])
+    stays[main] |= ends == 2 or (ends == 1 and voxels[main] * voxel_ml >= CUT_OFF * options.min_ml)
     if options.components == "largest":
         stays &= np.arange(count) == main
     stray = float((voxels.sum() - voxels[main] * stays[main]) * voxel_ml)
@@ -191,10 +195,10 @@ def _kept(
     return mask if stays.all() else np.concatenate([[False], stays])[numbers], found
 
 
-def _is_cut_off(numbers: NDArray[np.integer], piece: int, held: slice, slices: int) -> bool:
-    """Tell whether a piece reaches the first or last slice of a scan; `numbers` are those of the slices `held`."""
+def _ends_reached(numbers: NDArray[np.integer], piece: int, held: slice, slices: int) -> int:
+    """Return how many of the first and the last slice of a scan a piece reaches; `numbers` are those of `held`."""
     ends = [numbers[0]] * (held.start == 0) + [numbers[-1]] * (held.stop == slices)
-    return any(bool((end == piece).any()) for end in ends)
+    return sum(bool((end == piece).any()) for end in ends)
 
 
 def _numbered(mask: Mask, gap: int) -> tuple[NDArray[np.integer], int]:
