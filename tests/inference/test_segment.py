@@ -23,6 +23,7 @@ from spleenseg.progress import Silent
 from spleenseg.render.canvas import Canvas
 from spleenseg.volumes import Volume, apply_window, read_labels, read_volume, write_volume
 
+from ..volumes.dicom_files import write_series
 from .runs import SPLEEN, blocks, brightness_run, write_scan
 
 
@@ -458,3 +459,24 @@ def test_a_real_scan_is_segmented_on_its_own_grid(tmp_path, real_data):
     ours, theirs = nibabel.load(tmp_path / "out" / "ct.nii.gz"), nibabel.load(source)
     assert ours.shape == theirs.shape
     np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-4)
+
+
+def test_series_below_a_folder_of_dicom_are_taken_too(tmp_path):
+    for name in ("export", "export/CT_1", "export/deep/CT_2"):
+        write_series(tmp_path / name, blocks((1, 8, 8)))
+    remarks = Remarks()
+    assert [scan.case for scan in find_scans([tmp_path / "export"], remarks)] == ["CT_1", "CT_2", "export"]
+    assert not remarks.warnings
+
+
+def test_files_below_that_are_not_taken_are_counted_in_one_line(tmp_path):
+    for name in ("a.nii.gz", "more/b.nii.gz", "more/c.nrrd", ".hidden/d.nii.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    remarks = Remarks()
+    assert [scan.case for scan in find_scans([tmp_path], remarks)] == ["a"]
+    (line,) = remarks.warnings
+    assert "2 scans below were not taken" in line
+    remarks = Remarks()
+    assert len(find_scans([tmp_path, tmp_path / "more"], remarks)) == 3
+    assert not remarks.warnings

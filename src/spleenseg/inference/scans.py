@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spleenseg.errors import UserError
 from spleenseg.inference.ledger import LEDGER_NAME
+from spleenseg.progress import SILENT, Reporter
 from spleenseg.volumes import case_name, is_scan
 
 TABLES = ("volumes.csv", "run.log.csv")
@@ -35,11 +36,12 @@ class Scan:
         return (*self.maps(formats).values(), *(self.case + kind for kind in kinds))
 
 
-def find_scans(inputs: Sequence[Path]) -> list[Scan]:
+def find_scans(inputs: Sequence[Path], reporter: Reporter = SILENT) -> list[Scan]:
     """List the scans among files, folders and patterns with ``*`` or ``?``.
 
-    A folder that directly holds DICOM is one scan. Of another folder these are: the scans that lie in it, and
-    every folder of DICOM below it, except what `segment` wrote. A scan given twice counts once.
+    Of a folder these are: the folder itself if it directly holds DICOM, the other scans that lie in it, and every
+    folder of DICOM below it, except what `segment` wrote. Files of other kinds in the folders below are not taken, for
+    they may be label maps; a warning says how many. A scan given twice counts once.
 
     Raises:
         UserError: nothing of that name, a folder without a scan, a file that is no scan, or two scans that
@@ -48,6 +50,10 @@ def find_scans(inputs: Sequence[Path]) -> list[Scan]:
     found = {path.resolve(): path for given in inputs for path in _scans_at(Path(given))}
     if not found:
         raise UserError(f"nothing to segment: give scans ({_KINDS}) or folders of them")
+    for given in inputs:
+        if left := len({path.resolve() for path in _files_below(Path(given))} - found.keys()):
+            what = "1 scan below was" if left == 1 else f"{left} scans below were"
+            reporter.warn(f"{given}: {what} not taken; give the folder that holds what is to be segmented")
     scans = [Scan(path, case_name(path)) for path in found.values()]
     _refuse_pairs({scan.path: [scan.case] for scan in scans}, "are both called", "rename one")
     return sorted(scans, key=lambda scan: scan.case)
@@ -87,7 +93,7 @@ def _scans_in(folder: Path) -> list[Path]:
     try:
         files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "." and is_scan(path)]
         if is_scan(folder):
-            found = [folder, *(path for path in files if not _is_slice(path))]
+            found = [folder, *(path for path in files if not _is_slice(path)), *_dicom_below(folder)]
         else:
             found = [*files, *_dicom_below(folder)]
     except OSError as error:
@@ -98,12 +104,26 @@ def _scans_in(folder: Path) -> list[Path]:
 
 
 def _dicom_below(folder: Path) -> Iterator[Path]:
+    return (below for below, _ in _folders_below(folder) if is_scan(below))
+
+
+def _files_below(given: Path) -> Iterator[Path]:
+    """Yield the scans in the folders below one, or those of a pattern, that are files and no images of a series."""
+    folders = [given] if given.exists() else map(Path, glob.glob(str(given)))  # noqa: PTH207 - absolute patterns too
+    for folder in folders:
+        for below, names in _folders_below(folder):
+            whole = (below / name for name in names if name[0] != "." and name.lower().endswith(_WHOLE))
+            yield from (path for path in whole if is_scan(path))
+
+
+def _folders_below(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield the folders below one and the names of their files, without hidden folders and what `segment` wrote."""
     for name, below, files in os.walk(folder):
         below[:] = sorted(inner for inner in below if inner[0] != ".")
         if LEDGER_NAME in files:
             below.clear()
-        elif Path(name) != folder and is_scan(name):
-            yield Path(name)
+        elif Path(name) != folder:
+            yield Path(name), files
 
 
 def _is_slice(path: Path) -> bool:

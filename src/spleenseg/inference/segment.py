@@ -68,7 +68,7 @@ def segment(
             input, a model that cannot be used, or the only scan cannot be segmented.
     """
     out, formats, limit = Path(out), _known(formats), bytes_of(max_memory)
-    scans = find_scans([Path(given) for given in inputs])
+    scans = find_scans([Path(given) for given in inputs], reporter)
     require_safe(scans, out, probabilities, formats)
     ledger = Ledger(out)
     _refuse_existing(ledger, [name for scan in scans for name in scan.outputs(probabilities, formats)], resume)
