@@ -62,3 +62,29 @@ def test_what_is_odd_is_said_in_a_line_for_each_label_and_nothing_else() -> None
     assert line.endswith("the network found 2 pieces of liver, 0.75 mL astray")
     lines = list(remarks(measure(scan(), np.zeros_like(labels), NAMES, Origin({"spleen": Pieces(2, 0.1)}))))
     assert lines == ["a: no spleen found large enough to be kept, 0.1 mL in all", "a: no liver found"]
+
+
+def in_a_circle(value: int, radius: float = 18.0) -> Volume:
+    """Return a scan of a circular field of view, outside of which all is `value`."""
+    volume = scan()
+    y, x = np.mgrid[:40, :40] - 19.5
+    volume.array[:, x**2 + y**2 > radius**2] = value
+    return volume
+
+
+@pytest.mark.parametrize(("value", "cut"), [(-3024, "yes"), (-2000, "yes"), (-1200, "yes"), (-1024, "no")])
+def test_an_organ_that_meets_padding_is_cut_off(value: int, cut: str) -> None:
+    volume, labels = in_a_circle(value), np.zeros((10, 40, 40), np.uint8)
+    labels[4:6, 10:30, 10:34] = (volume.array > -1000)[4:6, 10:30, 10:34]
+    labels[4:6, 19:21, 34:38] = 1  # up to the rim
+    (spleen, _) = facts(volume, labels)
+    assert spleen["touches_border"] == cut
+
+
+def test_an_organ_apart_from_padding_or_at_a_single_low_voxel_is_whole() -> None:
+    volume, labels = in_a_circle(-3024), np.zeros((10, 40, 40), np.uint8)
+    labels[4:6, 15:25, 15:25] = 1
+    assert facts(volume, labels)[0]["touches_border"] == "no"
+    volume = scan()
+    volume.array[5, 15, 14] = -1300  # noise in gas
+    assert facts(volume, labels)[0]["touches_border"] == "no"

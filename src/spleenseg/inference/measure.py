@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from spleenseg.inference.postprocess import Pieces, box_of
+from spleenseg.inference.postprocess import Box, Pieces, box_of
 from spleenseg.metrics.spleen_size import is_spleen, spleen_size
 from spleenseg.volumes import Volume
 
@@ -16,6 +17,9 @@ COLUMNS = (
     *("case", "label", "volume_ml", "slices", "mean_hu", "sd_hu", "touches_border"),
     *("components", "stray_ml", "size_class", "quality", "engine", "notes"),
 )
+_PADDING_HU = -1500  # below is nothing that a scanner measured
+_NO_TISSUE_HU = -1100  # below is padding too where a region of it is constant
+_AROUND = 4  # pixels about the box of an organ: a constant region shows there
 Row = list[str | int | float | None]
 
 
@@ -46,9 +50,9 @@ def measure(volume: Volume, labels: npt.NDArray[np.uint8], names: Mapping[str, i
 
     Returns:
         rows: case; label name; volume in mL; slices that hold it; mean and standard deviation in HU; "yes" where it
-        touches the border of the scan: it may be cut off there, and the volume too small; pieces of the network's
-        answer, and how many mL lay outside of the main one; for a whole spleen its `SizeClass`; the Dice that is
-        expected; what ran the network; what was done on reading.
+        touches the border of the scan or its padding: it may be cut off there, and the volume too small; pieces of
+        the network's answer, and how many mL lay outside of the main one; for a whole spleen its `SizeClass`; the
+        Dice that is expected; what ran the network; what was done on reading.
     """
     return [_row(volume, labels == value, name, origin) for name, value in names.items()]
 
@@ -67,6 +71,29 @@ def touches_border(organ: npt.NDArray[np.bool_]) -> bool:
     return any(bool(face.any()) for face in faces)
 
 
+def touches_padding(hu: npt.NDArray[np.int16], organ: npt.NDArray[np.bool_], box: Box) -> bool:
+    """Tell whether an organ comes within a pixel of what the scanner did not see, such as the rim of its circle.
+
+    Padding is HU below -1500, and the least HU of the scan where that is below -1100 and fills 3 x 3 pixels.
+
+    Args:
+        hu: int16 [z, y, x].
+        organ: bool [z, y, x], of its shape.
+        box: that holds the organ.
+    """
+    least = int(hu.min())
+    if least >= _NO_TISSUE_HU:
+        return False
+    rows, columns = (slice(max(0, side.start - _AROUND), side.stop + _AROUND) for side in box[1:])
+    around = np.ones((3, 3), np.uint8)
+    for plane, inside in zip(hu[box[0], rows, columns], organ[box[0], rows, columns], strict=True):
+        constant = cv2.morphologyEx((plane == least).astype(np.uint8), cv2.MORPH_OPEN, around)
+        padding = (plane < _PADDING_HU) | (constant > 0)
+        if padding.any() and (cv2.dilate(inside.astype(np.uint8), around) * padding).any():
+            return True
+    return False
+
+
 def _row(volume: Volume, organ: npt.NDArray[np.bool_], name: str, origin: Origin) -> Row:
     pieces, notes = origin.pieces.get(name), "; ".join(volume.notes) or None
     came = [pieces.count, round(pieces.stray_ml, 3)] if pieces else [None, None]
@@ -76,7 +103,8 @@ def _row(volume: Volume, organ: npt.NDArray[np.bool_], name: str, origin: Origin
         found: Row = [0.0, 0, None, None, "no", *came, None]
     else:
         inside = organ[box]
-        hu, cut_off = volume.array[box][inside], touches_border(organ)
+        hu = volume.array[box][inside]
+        cut_off = touches_border(organ) or touches_padding(volume.array, organ, box)
         ml, slices = round(len(hu) * volume.voxel_ml, 3), int(np.count_nonzero(inside.any(axis=(1, 2))))
         means = [round(float(value), 1) for value in (hu.mean(dtype=np.float64), hu.std(dtype=np.float64))]
         size = str(spleen_size(ml)) if is_spleen(name) and not cut_off else None
