@@ -13,8 +13,9 @@ from spleenseg.inference.guard import guarded
 from spleenseg.inference.reading import Reading, read_ct
 from spleenseg.inference.scans import Scan
 from spleenseg.inference.segment import segment
+from spleenseg.inference.stated_axes import with_doubts
 from spleenseg.phantom import make_patient
-from spleenseg.volumes import Volume, read_volume
+from spleenseg.volumes import Volume, read_volume, write_volume
 
 from .runs import brightness_run, write_scan
 
@@ -179,3 +180,59 @@ def test_force_is_part_of_what_a_result_depends_on(real_data: Path) -> None:
     head = real_data / "nifti-oddities" / "niivue" / "CT_AVM.nii.gz"
     volume = read_ct(Scan(head, "case"), Reading(force=True))
     assert (volume.array == read_volume(head).array).all()
+
+
+def padded(volume: Volume, hu: int = -2000) -> Volume:
+    """Return a scan whose corners, outside of the scanner's circle, hold `hu`."""
+    y, x = np.mgrid[-1 : 1 : volume.array.shape[1] * 1j, -1 : 1 : volume.array.shape[2] * 1j]
+    return replace(volume, array=np.where(x**2 + y**2 > 1, np.int16(hu), volume.array))
+
+
+@pytest.mark.parametrize("low", [0, -60])
+def test_padding_and_a_few_low_values_do_not_hide_a_lack_of_offset(low: int) -> None:
+    raw = trunk().array + np.int16(1024)
+    raw[0, :2, 50] = low
+    with pytest.raises(UserError, match=r"no HU of a CT|values, .* are no HU"):
+        guarded(padded(replace(trunk(), array=raw)))
+    assert not guarded(padded(trunk())).notes
+
+
+def test_real_ct_without_its_offset_is_refused_with_padding_too(real_data: Path) -> None:
+    for name in ("totalsegmentator-example/example_ct.nii.gz", "amos-0001/ct.nii.gz"):
+        volume = read_volume(real_data / name)
+        with pytest.raises(UserError, match="without its offset"):
+            guarded(padded(replace(volume, array=volume.array.clip(-1024) + np.int16(1024))))
+
+
+@pytest.mark.parametrize("window", [(-160, 240), (-150, 250), (-40, 400), (0, 255)])
+def test_clipped_windows_are_taken_as_ever(window: tuple[int, int]) -> None:
+    assert any("clipped" in note for note in guarded(replace(trunk(), array=trunk().array.clip(*window))).notes)
+
+
+def turned(volume: Volume, *axes: int) -> Volume:
+    return replace(volume, array=np.ascontiguousarray(np.flip(volume.array, axes)))
+
+
+@pytest.mark.parametrize(
+    ("axis", "said", "code"), [(2, "left-right", "RPS"), (1, "front-back", "LAS"), (0, "up-down", "LPI")]
+)
+def test_an_axis_that_the_image_contradicts_is_noted_with_the_way_to_state_it(axis: int, said: str, code: str) -> None:
+    made = make_patient(1, 64, slices=48)
+    x, y, z = made.spacing
+    stored = np.ascontiguousarray(made.hu.transpose(2, 1, 0))
+    right = Volume.from_stored(stored, np.diag([-x, -y, z, 1.0]), case="p")
+    assert not with_doubts(right).notes
+    (note,) = with_doubts(turned(right, axis)).notes
+    assert note.startswith(said)
+    assert note.endswith(f"--orientation {code}")
+
+
+def test_a_real_scan_turned_around_is_noted_and_what_is_named_mends_it(real_data: Path, tmp_path: Path) -> None:
+    volume = read_volume(real_data / "totalsegmentator-example" / "example_ct.nii.gz")
+    write_volume(turned(volume, 2), tmp_path / "mirrored.nii.gz")
+    scan = Scan(tmp_path / "mirrored.nii.gz", "case")
+    (note,) = read_ct(scan, Reading()).notes
+    assert "left-right may be the wrong way round" in note
+    mended = read_ct(scan, Reading(orientation=note.split()[-1]))
+    assert (mended.array == volume.array).all()
+    assert not any("wrong way round" in said for said in mended.notes)

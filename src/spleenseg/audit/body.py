@@ -92,7 +92,6 @@ def _coarse(volume: Volume) -> tuple[Planes, float]:
 def _closed_body(plane: Planes) -> Masks:
     """Return the largest piece of a slice that is no air, with its holes."""
     import cv2
-    from scipy.ndimage import binary_fill_holes
 
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     opened = cv2.morphologyEx((plane > _SKIN_HU).astype(np.uint8), cv2.MORPH_OPEN, kernel)
@@ -100,7 +99,17 @@ def _closed_body(plane: Planes) -> Masks:
     if count < 2:
         return np.zeros(plane.shape, bool)
     largest = 1 + int(np.argmax(figures[1:, cv2.CC_STAT_AREA]))
-    filled: Masks = binary_fill_holes(pieces == largest)
+    return _filled(pieces == largest)
+
+
+def _filled(plane: Masks) -> Masks:
+    """Return a mask [y, x] with what it encloses; by OpenCV, because `segment` would wait for SciPy to load."""
+    import cv2
+
+    around = np.zeros((plane.shape[0] + 2, plane.shape[1] + 2), np.uint8)
+    around[1:-1, 1:-1] = plane
+    cv2.floodFill(around, None, (0, 0), 2)
+    filled: Masks = around[1:-1, 1:-1] != 2
     return filled
 
 

@@ -20,7 +20,9 @@ from spleenseg.volumes import Volume
 _GRID_MM = 3.0
 _MOST_SLICES = 16
 _SKIN_HU, _SOFT_HU, _BONE_HU = -300, (0, 200), 250
+_PADDING_HU = -1100  # below is no HU of anything: what scanners write outside of their circle
 _NO_FAT_HU = -20  # a scan whose least value is above has neither air nor fat
+_AIR_TO_FAT_HU, _LEAST_LIGHT = -50, 0.002  # of what is no padding; abdominal CT: 0.58 and more
 _NO_AIR_HU = -500
 _GREATEST_HU, _MOST_BEYOND = 3100, 0.05
 _LEAST_SOFT = 0.15  # of the body; abdominal CT: 0.39 and more
@@ -39,7 +41,8 @@ class Looks:
     """What is measured of a scan, on a coarse grid of some of its slices.
 
     Attributes:
-        lowest, highest: HU.
+        lowest, highest: HU; the lowest of all that is no padding.
+        light: share of what is no padding that is air or fat, or has the least value where that is a bit more.
         beyond: share of voxels above any HU of tissue.
         at_lowest, at_highest: share of voxels that have the least and the greatest value.
         middle: median of all others.
@@ -50,6 +53,7 @@ class Looks:
 
     lowest: int
     highest: int
+    light: float
     beyond: float
     at_lowest: float
     at_highest: float
@@ -66,11 +70,12 @@ class Looks:
         found = [_body(plane) for plane in hu]
         body = np.concatenate([inside for inside, _ in found])
         boxes = np.array([box for _, box in found]) * (dx, dy)
-        lowest, highest = int(volume.array.min()), int(volume.array.max())
+        lowest, highest = _lowest(volume.array), int(volume.array.max())
         _, rows, columns = volume.array.shape
         return cls(
             lowest,
             highest,
+            light=_share(hu[hu >= _PADDING_HU] <= max(_AIR_TO_FAT_HU, min(lowest, _NO_FAT_HU))),
             beyond=_share(hu > _GREATEST_HU),
             at_lowest=_share(hu == lowest),
             at_highest=_share(hu == highest),
@@ -84,8 +89,10 @@ class Looks:
     def refusal(self) -> str | None:
         """Return why this is no CT of an abdomen, None where it may be one."""
         values = f"its values, {self.lowest} to {self.highest}, are no HU of a CT"
-        if self.lowest > _NO_FAT_HU and not self._clipped:
-            return f"{values} (no air at -1000, no fat at -100): is it MR, a picture of 8 bits, or without its offset?"
+        if not self._has_air_or_fat and not self._clipped:
+            hardly = "no" if self.lowest > _NO_FAT_HU else "hardly any"
+            lack = f"{hardly} air at -1000, {hardly} fat at -100"
+            return f"{values} ({lack}): is it MR, a picture of 8 bits, or without its offset?"
         if self.beyond > _MOST_BEYOND:
             return f"{values} ({self.beyond:.0%} above any tissue)"
         if not self._tells or self._clipped:
@@ -108,6 +115,11 @@ class Looks:
             yield f"a slice shows {self.view[0]:.0f} x {self.view[1]:.0f} mm, too little to tell that it is an abdomen"
         elif max(self.size) < _BODY_MM:
             yield f"{self._extent} it may be no abdomen of an adult, or cropped; check the mask"
+
+    @property
+    def _has_air_or_fat(self) -> bool:
+        """Whether there is what lies below water in any CT of a body; a small piece may hold next to nothing of it."""
+        return self.lowest <= _NO_FAT_HU and (self.light >= _LEAST_LIGHT or not self._tells)
 
     @property
     def _clipped(self) -> bool:
@@ -142,6 +154,17 @@ def guarded(volume: Volume, force: bool = False) -> Volume:
         raise UserError(f"{volume.case}: {refusal}; not segmented (--force does it nevertheless)")
     said = (f"segmented by --force: {refusal}",) if refusal else tuple(looks.flags())
     return replace(volume, notes=(*volume.notes, *said)) if said else volume
+
+
+def _lowest(array: Body) -> int:
+    """Return the least HU [z, y, x] that is no padding; the least of all where everything is."""
+    least = int(array.min())
+    if least >= _PADDING_HU:
+        return least
+    wrapped = min(
+        int((plane - _PADDING_HU).view(np.uint16).min()) for plane in array
+    )  # padding wraps to 33868 and more
+    return wrapped + _PADDING_HU if wrapped <= np.iinfo(np.int16).max - _PADDING_HU else least
 
 
 def _coarse(volume: Volume) -> tuple[Body, tuple[float, float]]:

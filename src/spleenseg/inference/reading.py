@@ -1,4 +1,4 @@
-"""How `segment` reads a scan, and that it is CT of an abdomen."""
+"""How `segment` reads a scan, that it is CT of an abdomen, and that it lies as its file says."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from spleenseg.errors import UserError
 from spleenseg.inference.guard import guarded
 from spleenseg.inference.scans import Scan
+from spleenseg.inference.stated_axes import with_doubts
 from spleenseg.volumes import Volume, read_volume
 
 
@@ -38,7 +39,7 @@ class Reading:
 
 
 def read_ct(scan: Scan, reading: Reading) -> Volume:
-    """Read a scan.
+    """Read a scan; what looks odd, and axes that look the wrong way round, stand in its notes.
 
     Raises:
         UserError: it cannot be read, says that it is no CT, or shows that it is none of an abdomen.
@@ -48,4 +49,4 @@ def read_ct(scan: Scan, reading: Reading) -> Volume:
     )
     if volume.modality not in (None, "CT"):
         raise UserError(f"{scan.path}: is {volume.modality}; only CT can be segmented")
-    return guarded(volume, reading.force)
+    return with_doubts(guarded(volume, reading.force))
