@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spleenseg.metrics.holes import with_holes_filled
 from spleenseg.volumes import Volume
 
 PIXEL_MM = 4.0
@@ -99,18 +100,7 @@ def _closed_body(plane: Planes) -> Masks:
     if count < 2:
         return np.zeros(plane.shape, bool)
     largest = 1 + int(np.argmax(figures[1:, cv2.CC_STAT_AREA]))
-    return _filled(pieces == largest)
-
-
-def _filled(plane: Masks) -> Masks:
-    """Return a mask [y, x] with what it encloses; by OpenCV, because `segment` would wait for SciPy to load."""
-    import cv2
-
-    around = np.zeros((plane.shape[0] + 2, plane.shape[1] + 2), np.uint8)
-    around[1:-1, 1:-1] = plane
-    cv2.floodFill(around, None, (0, 0), 2)
-    filled: Masks = around[1:-1, 1:-1] != 2
-    return filled
+    return with_holes_filled(pieces == largest)
 
 
 def _lung_pixels(plane: Planes, inside: Masks) -> int:

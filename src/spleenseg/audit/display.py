@@ -21,6 +21,7 @@ from spleenseg.datasets.decode import read_image
 from spleenseg.datasets.folders import SliceFile
 from spleenseg.datasets.manifest import Manifest
 from spleenseg.errors import UserError
+from spleenseg.metrics.holes import with_holes_filled
 
 _MOST_PICTURES = 120
 _LEAST_PICTURES = 5
@@ -130,7 +131,6 @@ def _in_frame(grey: NDArray[np.uint8]) -> tuple[Frame, NDArray[np.bool_]] | None
 def _body_of(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return the largest bright piece of a picture, closed: the body without the table."""
     import cv2
-    from scipy.ndimage import binary_fill_holes
 
     side = max(grey.shape)
     size = max(3, side // 64) | 1
@@ -142,5 +142,4 @@ def _body_of(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     if count < 2:
         return np.zeros(grey.shape, bool)
     largest = 1 + int(np.argmax(figures[1:, cv2.CC_STAT_AREA]))
-    filled: NDArray[np.bool_] = binary_fill_holes(pieces == largest)
-    return filled
+    return with_holes_filled(pieces == largest)

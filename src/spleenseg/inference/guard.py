@@ -20,7 +20,7 @@ from spleenseg.volumes import Volume
 _GRID_MM = 3.0
 _MOST_SLICES = 16
 _SKIN_HU, _SOFT_HU, _BONE_HU = -300, (0, 200), 250
-_PADDING_HU = -1100  # below is no HU of anything: what scanners write outside of their circle
+PADDING_HU = -1100  # below is no HU of anything: what scanners write outside of their circle
 _NO_FAT_HU = -20  # a scan whose least value is above has neither air nor fat
 _AIR_TO_FAT_HU, _LEAST_LIGHT = -50, 0.002  # of what is no padding; abdominal CT: 0.58 and more
 _NO_AIR_HU = -500
@@ -75,7 +75,7 @@ class Looks:
         return cls(
             lowest,
             highest,
-            light=_share(hu[hu >= _PADDING_HU] <= max(_AIR_TO_FAT_HU, min(lowest, _NO_FAT_HU))),
+            light=_share(hu[hu >= PADDING_HU] <= max(_AIR_TO_FAT_HU, min(lowest, _NO_FAT_HU))),
             beyond=_share(hu > _GREATEST_HU),
             at_lowest=_share(hu == lowest),
             at_highest=_share(hu == highest),
@@ -159,12 +159,11 @@ def guarded(volume: Volume, force: bool = False) -> Volume:
 def _lowest(array: Body) -> int:
     """Return the least HU [z, y, x] that is no padding; the least of all where everything is."""
     least = int(array.min())
-    if least >= _PADDING_HU:
+    if least >= PADDING_HU:
         return least
-    wrapped = min(
-        int((plane - _PADDING_HU).view(np.uint16).min()) for plane in array
-    )  # padding wraps to 33868 and more
-    return wrapped + _PADDING_HU if wrapped <= np.iinfo(np.int16).max - _PADDING_HU else least
+    beyond_all = np.iinfo(array.dtype).max
+    lowest = min(int(np.where(plane < PADDING_HU, beyond_all, plane).min()) for plane in array)
+    return least if lowest == beyond_all else lowest
 
 
 def _coarse(volume: Volume) -> tuple[Body, tuple[float, float]]:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from spleenseg.inference.guard import PADDING_HU
 from spleenseg.inference.postprocess import Box, Pieces, box_of
 from spleenseg.metrics.spleen_size import is_spleen, spleen_size
 from spleenseg.volumes import Volume
@@ -17,8 +18,7 @@ COLUMNS = (
     *("case", "label", "volume_ml", "slices", "mean_hu", "sd_hu", "touches_border"),
     *("components", "stray_ml", "size_class", "quality", "engine", "notes"),
 )
-_PADDING_HU = -1500  # below is nothing that a scanner measured
-_NO_TISSUE_HU = -1100  # below is padding too where a region of it is constant
+_SURELY_PADDING_HU = -1500  # from `PADDING_HU` down to this a region must be constant to be padding
 _AROUND = 4  # pixels about the box of an organ: a constant region shows there
 Row = list[str | int | float | None]
 
@@ -82,13 +82,13 @@ def touches_padding(hu: npt.NDArray[np.int16], organ: npt.NDArray[np.bool_], box
         box: that holds the organ.
     """
     least = int(hu.min())
-    if least >= _NO_TISSUE_HU:
+    if least >= PADDING_HU:
         return False
     rows, columns = (slice(max(0, side.start - _AROUND), side.stop + _AROUND) for side in box[1:])
     around = np.ones((3, 3), np.uint8)
     for plane, inside in zip(hu[box[0], rows, columns], organ[box[0], rows, columns], strict=True):
         constant = cv2.morphologyEx((plane == least).astype(np.uint8), cv2.MORPH_OPEN, around)
-        padding = (plane < _PADDING_HU) | (constant > 0)
+        padding = (plane < _SURELY_PADDING_HU) | (constant > 0)
         if padding.any() and (cv2.dilate(inside.astype(np.uint8), around) * padding).any():
             return True
     return False

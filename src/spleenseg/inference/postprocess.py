@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from spleenseg.metrics.components import number_pieces
+from spleenseg.metrics.holes import with_holes_filled
 
 Labels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -156,17 +156,7 @@ def box_of(mask: Mask) -> Box | None:
 
 def fill_holes(mask: Mask) -> Mask:
     """Return a mask [z, y, x] with the background that it encloses within each slice; pixels connect by their edges."""
-    return np.stack([_filled(plane) for plane in mask])
-
-
-def _filled(plane: Mask) -> Mask:
-    if not plane.any():
-        return plane
-    around = np.zeros((plane.shape[0] + 2, plane.shape[1] + 2), np.uint8)
-    around[1:-1, 1:-1] = plane
-    cv2.floodFill(around, None, (0, 0), 2)
-    filled: Mask = around[1:-1, 1:-1] != 2
-    return filled
+    return np.stack([with_holes_filled(plane) for plane in mask])
 
 
 def _kept(
