@@ -480,3 +480,10 @@ def test_files_below_that_are_not_taken_are_counted_in_one_line(tmp_path):
     remarks = Remarks()
     assert len(find_scans([tmp_path, tmp_path / "more"], remarks)) == 3
     assert not remarks.warnings
+
+
+def test_a_folder_whose_scans_lie_deeper_says_where(tmp_path):
+    (tmp_path / "patients" / "one").mkdir(parents=True)
+    (tmp_path / "patients" / "one" / "ct.nii.gz").write_bytes(b"")
+    with pytest.raises(UserError, match=r"patients holds no scan itself, but .*one does"):
+        find_scans([tmp_path / "patients"])

@@ -99,7 +99,9 @@ def _scans_in(folder: Path) -> list[Path]:
     except OSError as error:
         raise UserError(f"cannot read folder {folder}: {error.strerror or error}") from error
     if not found:
-        raise UserError(f"folder {folder} holds no scan ({_KINDS})")
+        below = next((path.parent for path in _files_below(folder)), None)
+        hint = f" itself, but {below} does: give that folder, or a pattern" if below else f" ({_KINDS})"
+        raise UserError(f"folder {folder} holds no scan{hint}")
     return found
 
 
