@@ -15,6 +15,7 @@ from spleenseg.config import load_config
 from spleenseg.errors import UserError
 from spleenseg.progress import Silent
 from spleenseg.training.failure import explained, replay
+from spleenseg.training.network import Learner
 from spleenseg.training.train import train
 
 from .conftest import Project
@@ -59,7 +60,28 @@ def test_the_variables_kept_are_those_of_right_before_the_step(project: Project)
         state = json.loads(str(kept["state"]))
         finite = [np.isfinite(kept[name]).all() for name in kept.files if name != "state"]
     assert state["step"] > 0
-    assert sum(finite) > len(finite) / 2
+    assert all(finite)
+
+
+def test_weights_that_are_no_numbers_are_never_kept(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss of a step is that of the weights before it: of the last one before a checkpoint it says nothing."""
+    config = project()
+    taken = Learner.train_on
+
+    def spoilt(learner: Learner, images: object, targets: object) -> dict[str, float]:
+        found = taken(learner, images, targets)
+        if int(learner.model.optimizer.iterations) == 2:
+            weight = learner.network.trainable_variables[0]
+            weight.assign(np.full(weight.shape, np.nan, np.float32))
+        return found
+
+    monkeypatch.setattr(Learner, "train_on", spoilt)
+    with pytest.raises(
+        UserError, match=r"nan at epoch 1, step 2 .* checkpoint, of epoch 1, step 2, is intact: --resume"
+    ):
+        train(config, overrides=["train.epochs=2", "train.checkpoint_every=1"])
+    with np.load(config.parent / "models" / "last" / "state.npz") as saved:
+        assert all(np.isfinite(saved[name]).all() for name in saved.files if name != "state")
 
 
 def test_lack_of_memory_names_the_settings_that_need_less(project: Project) -> None:

@@ -151,6 +151,43 @@ def test_folds_are_trained_resumed_and_evaluated_over_every_case_once(cohort: Pa
     assert held["data"]["valid"]["patients"] == 2
 
 
+class Remarks(Silent):
+    """Keeps what is said and warned, in order."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+    def warn(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def test_folds_of_other_settings_are_refused_or_said_and_told_in_the_report(cohort: Path) -> None:
+    """A mean over the cases of different networks is the figure of none."""
+    remarks, rate = Remarks(), "model.learning_rate=0.002"
+    train_folds(cohort, "0")
+    with pytest.raises(UserError, match=r"fold 0 is finished, but \[model\] base_filters is 8 now, .*--folds 0"):
+        train_folds(cohort, overrides=["model.base_filters=8"], resume=True)
+    assert not (cohort.parent / "fold_1").exists()
+    train_folds(cohort, overrides=[rate], resume=True, reporter=remarks)
+    change = "[model] learning_rate is 0.002 now, it was 0.01"
+    assert f"fold 0 is finished and stays as it was trained: {change}" in remarks.lines
+    assert any(change in remark for remark in evaluate_folds(cohort).findings.remarks)
+
+
+def test_a_file_in_the_place_of_a_folds_config_is_kept(cohort: Path) -> None:
+    path = cohort.parent / "fold_0" / cohort.name
+    path.parent.mkdir()
+    path.write_text("mine")
+    for overrides in ([], [], ["train.epochs=3"]):
+        train_folds(cohort, "0", executor=Elsewhere(), overrides=overrides)
+    kept = sorted(path.parent.glob(f"{path.name}_*_bak*"))
+    assert len(kept) == 2
+    assert "mine" in [old.read_text() for old in kept]
+
+
 class StopAtTheEnd(Silent):
     """Asks to stop once the last epoch is said to be done, while its files are written."""
 

@@ -6,6 +6,7 @@ import csv
 
 import pytest
 
+from spleenseg.errors import UserError
 from spleenseg.training.rate_finder import HIGHEST, LOWEST, RatePoint, _suggested, find_rate
 from spleenseg.training.train import train
 
@@ -25,6 +26,13 @@ def test_rates_rise_and_one_is_suggested_without_touching_the_run(project: Proje
         assert [float(row["learning_rate"]) for row in csv.DictReader(file)] == pytest.approx(rates)
     assert found.png.is_file()
     assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_before_any_rate_is_tried(project: Project) -> None:
+    config = project()
+    (config.parent / "eval").write_text("a file")
+    with pytest.raises(UserError, match=r"cannot write to .*eval"):
+        find_rate(config, steps=10**6)
 
 
 def test_the_suggestion_is_a_tenth_of_the_rate_of_the_lowest_smoothed_loss() -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,14 @@ from PIL import Image
 from spleenseg.config import load_config
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
-from spleenseg.models.run_folder import load_trained
+from spleenseg.files import sha256
+from spleenseg.models.run_folder import RunFolder, RunManifest, load_trained
 from spleenseg.progress import Silent
-from spleenseg.training.network import Learner
+from spleenseg.training.checkpoint import load_checkpoint
+from spleenseg.training.network import Learner, build
 from spleenseg.training.repeat import repeat
 from spleenseg.training.train import train
+from spleenseg.training.trainer import Trainer
 
 from .conftest import Project
 
@@ -80,13 +84,6 @@ def test_the_manifest_names_the_best_epoch_and_its_weights(project: Project) -> 
 def test_a_longer_training_learns_the_organ(project: Project) -> None:
     result = train(project(), overrides=["train.epochs=8", "train.steps_per_epoch=12", "model.dropout_rate=0.0"])
     assert result.best["val_dice_coef"] > 0.9
-
-
-def test_every_validation_slice_is_seen_once_and_as_it_is(project: Project) -> None:
-    """The reference draws validation slices at random and augments them: the same weights score differently."""
-    config = project()
-    runs = [train(config, overrides=["train.epochs=1", f"train.batch_size={size}"]) for size in (2, 2)]
-    assert runs[0].best["val_loss"] == pytest.approx(runs[1].best["val_loss"], rel=1e-5)
 
 
 def test_validation_figures_are_those_of_all_slices_together(project: Project) -> None:
@@ -247,6 +244,65 @@ def test_another_learning_rate_holds_from_where_a_training_goes_on(project: Proj
     kernels = [place for place in range(weights) if before[place].ndim == 4]
     assert kernels
     assert all(np.abs(after[place] - before[place]).max() < 1e-6 for place in kernels)
+
+
+@pytest.mark.parametrize("change", ["train.schedule=constant", "train.warmup_steps=0"])
+def test_a_schedule_that_is_gone_leaves_nothing_of_its_rate(project: Project, change: str) -> None:
+    config = project()
+    train(config, overrides=["train.epochs=1", "train.schedule=cosine", "train.warmup_steps=2"])
+    train(config, overrides=["train.epochs=2", "train.schedule=constant", change], resume=True)
+    learner = build(load_config(config))
+    load_checkpoint(RunFolder.of(load_config(config)).last_state, learner.variables())
+    assert float(learner.model.optimizer.learning_rate) == pytest.approx(0.01)
+
+
+def test_the_best_weights_are_those_that_the_checkpoint_knows_whenever_it_was_killed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after an epoch's weights were written and before its checkpoint, and right after that."""
+    config, settings = project(), ["train.best_by=last", "train.epochs=2"]
+    run = RunFolder.of(load_config(config))
+    train(config, overrides=[*settings, "train.epochs=1"])
+    first = sha256(run.best_weights)
+    for moment in ("_save_last", "_settle_best"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, moment, killed_after_two_epochs(getattr(Trainer, moment)))
+            with pytest.raises(ZeroDivisionError):
+                train(config, overrides=settings, resume=True)
+        assert recorded_weights(run) == sha256(run.best_weights) == first
+    second = sha256(run.next_best(1))
+    train(config, overrides=settings, resume=True)
+    assert recorded_weights(run) == sha256(run.best_weights) == second
+    assert not run.all_next_best()
+
+
+def killed_after_two_epochs(done: Callable[[Trainer], None]) -> Callable[[Trainer], None]:
+    def doing(trainer: Trainer) -> None:
+        if trainer.state.epoch == 2:
+            raise ZeroDivisionError
+        done(trainer)
+
+    return doing
+
+
+def recorded_weights(run: RunFolder) -> str:
+    weights = RunManifest.read(run.manifest).weights
+    assert weights is not None
+    return weights.sha256
+
+
+def test_best_weights_that_are_gone_are_said_and_chosen_anew(project: Project) -> None:
+    config, remarks = project(), Remarks()
+    train(config, overrides=["train.epochs=1"])
+    RunFolder.of(load_config(config)).best_weights.unlink()
+    result = train(config, resume=True, reporter=remarks)
+    assert result.best_epoch == 1
+    assert any("best_model.weights.h5 is gone: the best epoch is chosen anew" in line for line in remarks.warned)
+    assert load_trained(config.parent).manifest.best.epoch == 1
+
+
+def test_a_whole_number_is_a_learning_rate(project: Project) -> None:
+    train(project(), overrides=["train.epochs=1", "train.steps_per_epoch=1", "model.learning_rate=1"])
 
 
 def test_resuming_with_another_kind_of_weights_file_is_refused(project: Project) -> None:

@@ -10,7 +10,7 @@ from spleenseg.config.places import DEFAULT
 from spleenseg.config.schema import SECTIONS, Config
 from spleenseg.config.section import Effect
 
-_PRODUCTS = frozenset(
+PRODUCTS = frozenset(
     {
         *("model_dir", "eval_dir", "generated_images_dir", "generated_masks_dir", "output_dir", "merged_dir"),
         *("colorized_dir", "epoch_change_infer_dir", "epoch_change_tiledinfer_dir", "model_graph", "summary"),
@@ -47,7 +47,7 @@ def rewritten(config: Config, folder: Path, changes: Mapping[tuple[str, str], ob
 def _moved(key: str, value: object, old: Path, new: Path, apart: str | None) -> object:
     if not isinstance(value, Path):
         return value
-    if key in _PRODUCTS:
+    if key in PRODUCTS:
         return value.relative_to(old).as_posix() if value.is_relative_to(old) else str(_set_apart(key, value, apart))
     try:
         return Path(os.path.relpath(value, new)).as_posix()

@@ -21,6 +21,7 @@ from spleenseg.evaluation.publish import Facts, publish
 from spleenseg.evaluation.slice_scans import SliceScans, names_of
 from spleenseg.models.run_folder import RunFolder, load_trained
 from spleenseg.progress import SILENT, Reporter
+from spleenseg.training.differences import training_changes
 from spleenseg.training.folds import trained_folds
 
 Mask = npt.NDArray[np.bool_]
@@ -40,6 +41,7 @@ class _Part:
         names = names_of(slices, trained.config.model.num_classes)
         self.slices: tuple[SliceRow, ...] = tuple(slice_rows(slices.files, found, names))
         self.cases: tuple[CaseRow, ...] = tuple(case_rows(slices.files, found, names, slices.manifest, reporter))
+        self.settings = trained.manifest.config
         self.figures, self.count = found.figures, len(slices)
         self.facts = of_run(trained, slices, _VALID, len(slices))
         self.known = slices.manifest is not None
@@ -153,6 +155,10 @@ def _remarks(parts: Sequence[_Part]) -> tuple[str, ...]:
     patients = len({row.patient for part in parts for row in part.cases})
     if patients < 20:
         remarks.append(f"{patients} patients are few: the confidence intervals rest on these alone.")
+    first, *others = parts
+    for other in others:
+        for line in training_changes(first.settings, other.settings):
+            remarks.append(f"Fold {other.number} was trained otherwise than fold {first.number}: {line}.")
     if not all(part.known for part in parts):
         remarks.append("The dataset has no manifest: voxel sizes, volumes and distances are unknown.")
     return tuple(remarks)

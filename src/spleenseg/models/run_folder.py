@@ -98,6 +98,15 @@ class RunFolder:
         """The weights of the best epoch."""
         return self.models_dir / (self.best_name + (".weights.h5" if self.weights_only else ".keras"))
 
+    def next_best(self, epoch: int) -> Path:
+        """The weights of an epoch that is the best so far, until the checkpoint after it is written."""
+        return self.last / f"{epoch}_{self.best_weights.name}"
+
+    def all_next_best(self) -> tuple[Path, ...]:
+        """Return what lies there of `next_best`, of any epoch."""
+        found = self.last.glob(f"*_{self.best_weights.name}")
+        return tuple(sorted(path for path in found if path.name.split("_", 1)[0].isdecimal()))
+
     @property
     def last(self) -> Path:
         """The folder of the state to resume from."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from spleenseg.config.rewrite import PRODUCTS
 from spleenseg.config.schema import SECTIONS, effect_of
 from spleenseg.config.section import Effect, facts
 from spleenseg.models.run_config import KEPT
@@ -16,6 +17,7 @@ _Key = tuple[str, str]  # section and key
 _BEGINNING: tuple[_Key, ...] = (("train", "best_by"), ("model", "pretrained"), ("model", "init_from"))
 _LOSS: tuple[_Key, ...] = (("model", "loss"), ("model", "batch_dice"))
 _METRICS: tuple[_Key, ...] = (("model", "metrics"), ("train", "metrics"))
+_NOT_TRAINING = frozenset({"eval", "test", "infer", "tiledinfer", "segmentation", "inspect"})
 _ONLY_IN_TRAINING = ("dropout_rate", "dropout_seed_fixing")
 
 
@@ -43,6 +45,17 @@ def setting_changes(then: Settings, now: Settings, but: Collection[_Key] = ()) -
             found = now.get(section, {}).get(key)
             if found != value and (section, key) not in but:
                 yield f"[{section}] {key} is {found!r} now, it was {value!r}"
+
+
+def training_changes(then: Settings, now: Settings) -> Iterator[str]:
+    """Yield a line for each setting of the training itself that differs between two runs, wherever they lie.
+
+    Args:
+        then: the settings of one, as run.json keeps them.
+        now: those of the other, likewise.
+    """
+    own = {name: values for name, values in then.items() if name not in _NOT_TRAINING}
+    yield from setting_changes(own, now, but=[("dataset", "fold"), *((name, key) for name in own for key in PRODUCTS)])
 
 
 def fixed_changes(then: Settings, now: Settings) -> Iterator[str]:

@@ -13,6 +13,7 @@ from spleenseg.errors import UserError
 from spleenseg.models.run_config import portable
 from spleenseg.models.run_folder import RunFolder, RunManifest
 from spleenseg.training.differences import fixed_changes
+from spleenseg.training.interruption import stop_afterwards
 
 
 def set_earlier_run_aside(run: RunFolder) -> Path | None:
@@ -24,19 +25,20 @@ def set_earlier_run_aside(run: RunFolder) -> Path | None:
     Raises:
         UserError: a file cannot be moved (in use, no permission); all lie where they were.
     """
-    found = [path for path in (*run.products(), *_of_watching(run)) if path.exists()]
+    found = [path for path in (*run.products(), *run.all_next_best(), *_of_watching(run)) if path.exists()]
     if not found:
         return None
-    aside = _free_name(run.models_dir)
+    aside = free_name(run.models_dir)
     moved: list[tuple[Path, Path]] = []
-    for path in found:
-        target = aside / _place(path, run)
-        try:
-            _move(path, target)
-        except OSError as error:
-            _undo(moved)
-            raise UserError(f"cannot move {path} aside to {target}: {error.strerror or error}") from error
-        moved.append((path, target))
+    with stop_afterwards():  # half of a run aside could neither go on nor be told from a whole one
+        for path in found:
+            target = aside / _place(path, run)
+            try:
+                _move(path, target)
+            except OSError as error:
+                _undo(moved)
+                raise UserError(f"cannot move {path} aside to {target}: {error.strerror or error}") from error
+            moved.append((path, target))
     return aside
 
 
@@ -92,8 +94,9 @@ def _of_watching(run: RunFolder) -> list[Path]:
     return [*sorted((run.eval_dir / "epochs").glob("epoch_[0-9]*.png")), run.eval_dir / "tensorboard"]
 
 
-def _free_name(models_dir: Path) -> Path:
+def free_name(path: Path) -> Path:
+    """Return `<path>_<time>_bak`, numbered where that exists: where something moved aside may lie."""
     stamp = time.strftime("%Y%m%d_%H%M%S")
-    base = models_dir.with_name(f"{models_dir.name}_{stamp}_bak")
+    base = path.with_name(f"{path.name}_{stamp}_bak")
     names = (base if n == 0 else base.with_name(f"{base.name}_{n}") for n in range(10_000))
     return next(name for name in names if not name.exists())

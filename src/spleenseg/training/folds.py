@@ -16,8 +16,11 @@ from spleenseg.datasets.split import Fold
 from spleenseg.datasets.splitting import patients_of, split
 from spleenseg.errors import UserError
 from spleenseg.files import write_text
+from spleenseg.models.run_config import portable
 from spleenseg.models.run_folder import RunFolder, RunManifest
 from spleenseg.progress import SILENT, Reporter
+from spleenseg.training.differences import fixed_changes, training_changes
+from spleenseg.training.earlier import free_name
 from spleenseg.training.preflight import check
 
 ALL = "all"
@@ -105,13 +108,13 @@ def train_folds(
         which: the number of one fold (from 0), or "all".
         overrides: "section.key=value" settings over the file (not with a loaded config).
         resume: leave finished folds as they are, continue the one that was interrupted, train the rest; none of them
-            may have been trained on other cases than it has now.
+            may have been trained on other cases than it has now, or as another network.
         executor: where the trainings run; None: here, one after another.
         reporter: shows progress.
 
     Raises:
         UserError: no dataset to divide, folds that do not fit it, no such fold, a fold to resume that was trained on
-            other cases, or what `train` raises.
+            other cases or as another network, or what `train` raises.
         KeyboardInterrupt: asked to stop; the state is saved and `resume` continues.
     """
     if not isinstance(config, Config):
@@ -126,8 +129,9 @@ def train_folds(
     skipped = [number for number in numbers if resume and is_finished(runs[number])]
     for number in skipped:
         reporter.say(f"fold {number} is finished: {runs[number].root}")
+        _compare_settings(config, number, runs[number], reporter)
     todo = [number for number in numbers if number not in skipped]
-    jobs = [_job(config, number, runs[number], resume) for number in todo]
+    jobs = [_job(config, number, runs[number], resume, reporter) for number in todo]
     (executor or OneAfterAnother()).run(jobs, reporter)
     return FoldRuns(folds, runs, tuple(todo), tuple(skipped))
 
@@ -191,9 +195,22 @@ def _require_same_cases(config: Config, number: int, fold: Fold, run: RunFolder)
         )
 
 
+def _compare_settings(config: Config, number: int, run: RunFolder, reporter: Reporter) -> None:
+    """Refuse a finished fold that is no fold of the network that the others will be; say in what else it differs."""
+    then, now = RunManifest.read(run.manifest).config, portable(_of_fold(config, number))
+    for line in fixed_changes(then, now):
+        raise UserError(f"fold {number} is finished, but {line}: set it back, or {_anew(config, number)}")
+    for line in training_changes(then, now):
+        reporter.warn(f"fold {number} is finished and stays as it was trained: {line}")
+
+
 def _way_out(config: Config, number: int) -> str:
-    anew = f"spleenseg train {config.path} --folds {number}"
-    return f"put back the file it was trained by, or train it anew with `{anew}` (the earlier run is moved aside)"
+    return f"put back the file it was trained by, or {_anew(config, number)}"
+
+
+def _anew(config: Config, number: int) -> str:
+    command = f"spleenseg train {config.path} --folds {number}"
+    return f"train it anew with `{command}` (the earlier run is moved aside)"
 
 
 def _folds(config: Config, reporter: Reporter) -> tuple[Fold, ...]:
@@ -215,9 +232,13 @@ def _numbers(which: int | str, count: int) -> range:
     return range(int(text), int(text) + 1)
 
 
-def _job(config: Config, number: int, run: RunFolder, resume: bool) -> FoldJob:
-    path = run.root / run.config_name
-    write_text(path, _text(config, number))
+def _job(config: Config, number: int, run: RunFolder, resume: bool, reporter: Reporter) -> FoldJob:
+    path, text = run.root / run.config_name, _text(config, number)
+    if path.is_file() and path.read_bytes() != text.encode():  # somebody may have edited it
+        aside = free_name(path)
+        path.replace(aside)
+        reporter.say(f"fold {number}: the earlier {path} was moved to {aside}")
+    write_text(path, text)
     return FoldJob(number, path, resume and run.last_state.is_file())
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from spleenseg.config import Config
 from spleenseg.models.build import build_model, logits_model, side_weights
@@ -102,7 +103,11 @@ class Learner:
 
     def set_rate(self, rate: float) -> None:
         """Take the steps to come at this learning rate."""
-        self.model.optimizer.learning_rate = rate
+        self.model.optimizer.learning_rate = float(rate)
+
+    def is_finite(self) -> bool:
+        """Whether every weight of the network is a number."""
+        return all(np.isfinite(keras.ops.convert_to_numpy(variable.value)).all() for variable in self.network.variables)
 
     def begin_epoch(self) -> None:
         """Start counting figures anew.
@@ -160,12 +165,13 @@ def build(config: Config) -> Learner:
 def _optimizer(config: Config, precision: str) -> Any:
     """Return the optimiser; in float16 it scales the loss, or small gradients would vanish."""
     section = config.model
+    rate = float(section.learning_rate)  # Keras refuses a whole number
     clipping = {"clipvalue": section.clipvalue} if section.clipnorm is None else {"global_clipnorm": section.clipnorm}
     if section.optimizer.lower() == "adamw":
-        optimizer = keras.optimizers.AdamW(section.learning_rate, weight_decay=section.weight_decay, **clipping)
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=section.weight_decay, **clipping)
         optimizer.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
     else:
-        optimizer = keras.optimizers.Adam(section.learning_rate, **clipping)
+        optimizer = keras.optimizers.Adam(rate, **clipping)
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "float16" else optimizer
 
 

@@ -19,6 +19,7 @@ from spleenseg.models.backend import load_backend
 from spleenseg.models.run_folder import RunFolder
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.training.feed import training_target
+from spleenseg.training.interruption import stop_afterwards
 from spleenseg.training.preflight import check
 
 STEPS = 100
@@ -71,7 +72,7 @@ def find_rate(
         reporter: shows progress.
 
     Raises:
-        UserError: what `train` raises before it starts, or a loss that is never finite.
+        UserError: what `train` raises before it starts, a lack of memory, or a loss that is never finite.
         ValueError: fewer than 10 steps.
     """
     if steps < 10:
@@ -80,7 +81,12 @@ def find_rate(
         config = load_config(config, overrides)
     check(config, ("train",))
     run = RunFolder.of(config)
-    points = tuple(_tried(config, steps, reporter))
+    _require_folder(run.eval_dir)
+    load_backend()
+    from spleenseg.training.failure import explained
+
+    with explained(config):
+        points = tuple(_tried(config, steps, reporter))
     if not points:
         raise UserError("the loss was not finite even at a rate of 1e-06; look at the images, or at [model]")
     test = RateTest(points, _suggested(points), run.eval_dir / "learning_rate.csv", run.eval_dir / "learning_rate.png")
@@ -90,12 +96,12 @@ def find_rate(
 
 
 def _tried(config: Config, steps: int, reporter: Reporter) -> Iterator[RatePoint]:
-    load_backend()
     from spleenseg.training.initial import set_initial
     from spleenseg.training.network import build
 
     slices = SliceSet.from_config(config, "train", reporter)
-    learner = build(config)
+    with stop_afterwards():
+        learner = build(config)
     set_initial(learner.network, config, reporter)
     average, lowest = 0.0, math.inf
     with closing(_batches(config, slices, steps)) as batches, reporter.task("trying rates", steps) as task:
@@ -113,6 +119,14 @@ def _tried(config: Config, steps: int, reporter: Reporter) -> Iterator[RatePoint
             task.advance(note=f"rate {rate:.1e}  loss {loss:.4f}")
             if step >= steps // 4 and smoothed > _EXPLODED * lowest:
                 return
+
+
+def _require_folder(folder: Path) -> None:
+    """Make the folder that the results go to, before minutes are spent on them."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
 def _batches(config: Config, slices: SliceSet, steps: int) -> Generator[Batch, None, None]:

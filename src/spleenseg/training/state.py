@@ -62,16 +62,15 @@ class TrainState:
         self.stale_since_reduction = 0
         return True
 
-    def start_from(self, rate: float) -> bool:
-        """Have the rate in force that there would be if `rate` were the base rate; True if that changes it.
-
-        What reductions took away stays away.
-        """
+    def start_from(self, rate: float) -> None:
+        """Have the rate in force that there would be if `rate` were the base rate; what reductions took stays away."""
         before, self.base_rate = self.base_rate, rate
-        if before is None or before == rate:
-            return False
-        self.learning_rate = rate * (self.learning_rate / before)
-        return True
+        if before is not None and before != rate:
+            self.learning_rate = rate * (self.learning_rate / before)
+
+    def forget_best(self) -> None:
+        """Have no best epoch: the next one is."""
+        self.best_score, self.best_epoch = math.inf, None
 
     def should_stop(self, patience: int | None) -> bool:
         """Whether validation has not improved for `patience` epochs (None: never stop early)."""

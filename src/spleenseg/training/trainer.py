@@ -67,6 +67,7 @@ class Trainer:
     def resume(self) -> None:
         """Continue from `models/last`; the files of the last epoch it knows are written where they are missing."""
         self._load_last()
+        self._settle_best()
         write_history(self.run, self.state.history, self.config.train.metrics)
         self.reporter.say(f"continuing at epoch {self.state.epoch + 1}, step {self.state.step + 1}")
 
@@ -100,10 +101,12 @@ class Trainer:
         figures["seconds"] = round(time.perf_counter() - started, 3)
         improved = self.state.finish_epoch(figures, self.config.train.best_by)
         if improved:
-            self._save_best()
+            self._save_next_best()
         self._say_epoch(figures, improved)
         self._reduce_rate()
         self._save_last()
+        if improved:
+            self._settle_best()
         write_history(self.run, self.state.history, self.config.train.metrics)
         self.on_epoch(self.state)
 
@@ -112,17 +115,19 @@ class Trainer:
         with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
             for batch in batches:
                 logs = self._step(batch)
-                self._require_finite(logs["loss"], batch)
+                done, stop = self.state.step + 1, request.requested
+                due = stop or bool(every and done % every == 0)
+                kept = due or done == self.config.train.steps_per_epoch
+                self._require_finite(logs["loss"], batch, kept, request)
                 if self.feed.debug:
                     self.feed.debug.save(batch, self.state.epoch)
                 self._count_step()
                 where = f"epoch {self.state.epoch + 1}/{self.config.train.epochs}"
                 task.advance(note=f"{where}  {_brief(logs)}  {pace.step()}")
-                if request.requested:
+                if due:
                     self._save_last()
+                if stop:
                     raise KeyboardInterrupt
-                if every and self.state.step % every == 0:
-                    self._save_last()
         return self.learner.figures()
 
     def _validate(self, request: StopRequest) -> dict[str, float]:
@@ -138,36 +143,48 @@ class Trainer:
             raise KeyboardInterrupt
         return {f"val_{name}": value for name, value in logs.items()}
 
-    def _require_finite(self, loss: float, batch: Batch) -> None:
+    def _require_finite(self, loss: float, batch: Batch, kept: bool, request: StopRequest) -> None:
+        """Refuse a loss that is no number after a step, and weights that are none where they are about to be kept."""
         if math.isfinite(loss):
-            return
+            if not kept or self.learner.is_finite():
+                return
+            loss = math.nan  # the next step's: the weights hold what is no number
         batch = Batch(batch.images.copy(), batch.targets.copy(), batch.names)  # the stream uses its memory again
-        self._go_back_to(self.state.step)
-        kept = keep_reproduction(self.config, self.learner, self.state, batch, loss)
+        checkpoint = self._go_back_to(self.state.step, request)
+        folder = keep_reproduction(self.config, self.learner, self.state, batch, loss)
         raise UserError(
-            f"the loss became {loss} at epoch {self.state.epoch + 1}, step {self.state.step + 1} "
-            f"(images {', '.join(batch.names)}); lower learning_rate or clipvalue, or look at these images; "
-            f"the last checkpoint is intact, and {kept / 'README.txt'} says how to take that step again"
+            f"the loss became {loss} at {self._place()} (images {', '.join(batch.names)}); lower learning_rate or "
+            f"clipvalue, or look at these images; {folder / 'README.txt'} says how to take that step again; the last "
+            f"checkpoint, of {checkpoint}, is intact: --resume goes on from there; where that fails too, train anew"
         )
 
-    def _go_back_to(self, step: int) -> None:
+    def _go_back_to(self, step: int, request: StopRequest) -> str:
         """Have the variables again as they were before a step of this epoch: the last checkpoint, and on from there.
 
         Keeping a copy of all weights at each step would cost every training time for what hardly one needs.
+
+        Returns:
+            the place of the checkpoint.
         """
         self._load_last()
-        place = f"epoch {self.state.epoch + 1}, step {self.state.step + 1}"
-        self.reporter.say(f"going back to {place}, to keep what led to a loss that is no number")
+        checkpoint = self._place()
+        self.reporter.say(f"going back to {checkpoint}, to keep what led to a loss that is no number")
         if self.state.step == 0:
             self.learner.begin_epoch()
         if self.state.step == step:
-            return
+            return checkpoint
         with closing(self.feed.stream.epoch(self.state.epoch, self.state.step)) as batches:
             for batch in batches:
                 self._step(batch)
                 self._count_step()
                 if self.state.step == step:
-                    return
+                    break
+                if request.requested:
+                    raise KeyboardInterrupt
+        return checkpoint
+
+    def _place(self) -> str:
+        return f"epoch {self.state.epoch + 1}, step {self.state.step + 1}"
 
     def _step(self, batch: Batch) -> dict[str, float]:
         if not self.schedule.steady:
@@ -190,12 +207,27 @@ class Trainer:
         """The rate in force: what reductions have left, by the schedule."""
         return self.state.learning_rate * self.schedule.factor(self.state.epoch, self.state.step)
 
-    def _save_best(self) -> None:
-        network = self.learner.network
+    def _save_next_best(self) -> None:
+        """Write the best weights beside the checkpoint; they take the place of those before once it knows of them."""
+        network, path = self.learner.network, self.run.next_best(self.state.epoch - 1)
         save = network.save_weights if self.config.train.save_weights_only else network.save
-        require_space(self.run.best_weights, network)
-        with atomic(self.run.best_weights) as temporary, self.learner.average.in_use():
+        require_space(path, network)
+        with atomic(path) as temporary, self.learner.average.in_use():
             save(temporary)
+
+    def _settle_best(self) -> None:
+        """Have the best weights be those that the last checkpoint knows as such.
+
+        Those of a later epoch, which a kill has cut off from its checkpoint, are made again.
+        """
+        epoch = self.state.best_epoch
+        if epoch is not None and self.run.next_best(epoch).is_file():
+            self.run.next_best(epoch).replace(self.run.best_weights)
+        for left in self.run.all_next_best():
+            left.unlink()
+        if epoch is not None and not self.run.best_weights.is_file():
+            self.reporter.warn(f"{self.run.best_weights} is gone: the best epoch is chosen anew from here on")
+            self.state.forget_best()
 
     def _save_last(self) -> None:
         save_checkpoint(self.run.last_state, self.learner.variables(), self.state)
@@ -203,7 +235,8 @@ class Trainer:
     def _load_last(self) -> None:
         """Have the last checkpoint again; a learning rate that the config has changed since holds from there on."""
         self.state = load_checkpoint(self.run.last_state, self.learner.variables())
-        if self.state.start_from(self.config.model.learning_rate):
+        self.state.start_from(self.config.model.learning_rate)
+        if self.schedule.steady:  # else every step sets it; what the checkpoint brought may be of another schedule
             self.learner.set_rate(self.state.learning_rate)
 
     def _say_epoch(self, figures: dict[str, float], improved: bool) -> None:
