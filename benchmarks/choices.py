@@ -37,6 +37,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "learning rate 0.005": ("model.learning_rate=0.005",),
     "Adam": ("model.optimizer=Adam",),
     "constant rate": ("train.schedule=constant",),
+    "cosine": ("train.schedule=cosine",),
     "no warm-up": ("train.warmup_steps=0",),
     "bce_dice_loss": ("model.loss=bce_dice_loss",),
     "no average of weights": ("train.ema=0",),
@@ -47,6 +48,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "192 x 192": ("model.image_width=192", "model.image_height=192"),
     "one neighbour slice": ("dataset.context=1", "model.image_channels=3"),
     "24 filters": ("model.base_filters=24",),
+    "deep supervision": ("model.deep_supervision=True",),
     "U-Net, normalised": (*U_NET, "model.normalization=True"),
     "U-Net, not normalised": (*U_NET, "model.normalization=False"),
 }

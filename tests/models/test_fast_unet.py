@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import keras
 import pytest
-from tests.models.contract import Contract
+from tests.models.supervised import DeeplySupervised
 from tests.models.test_unet import SPLEEN
 
 from spleenseg.config import Config
 from spleenseg.errors import UserError
-from spleenseg.models.build import build_model
+from spleenseg.models.build import build_model, side_weights
 from spleenseg.models.cost import multiply_adds
 
 MakeConfig = Callable[..., Config]
@@ -23,8 +23,9 @@ def block_parameters(width: int) -> int:
     return 2 * width * width + 4 * 2 * width + 25 * 2 * width + 4 * 2 * width + 2 * width * width + 4 * width
 
 
-class TestFastUNet(Contract):
+class TestFastUNet(DeeplySupervised):
     name = "FastUNet"
+    sides = 1
     narrow: ClassVar[dict[str, object]] = {"num_layers": 4}
     overfit: ClassVar[dict[str, object]] = {"base_filters": 8, "num_layers": 5}
     rate = 5e-3
@@ -51,6 +52,11 @@ def test_a_large_image_costs_a_tenth_of_the_reference_network_at_most(make_confi
     ours = multiply_adds(build_model(make_config(**{**SPLEEN, "model": "FastUNet"}).model))
     assert 2 * reference / 1e9 == pytest.approx(44.7, abs=0.05)
     assert ours * 10 < reference
+
+
+def test_sides_count_half_as_much_at_each_coarser_level(make_config: MakeConfig) -> None:
+    deep = build_model(make_config(model="FastUNet", num_layers=5, deep_supervision=True).model)
+    assert side_weights(deep) == (1.0, 0.5, 0.25)
 
 
 def test_no_features_have_the_image_size(make_config: MakeConfig) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from keras import layers
 
 from spleenseg.models.blocks import Tensor, conv_norm, dropout, enlarged, normalised
+from spleenseg.models.supervision import Supervised, side_logits, side_name
 
 if TYPE_CHECKING:
     from spleenseg.config import ModelConfig
@@ -26,24 +27,32 @@ EXPANSION = 2
 KERNEL = 5  # of the filters of single channels
 
 
-def features(x: Tensor, config: ModelConfig) -> Tensor:
+def features(x: Tensor, config: ModelConfig) -> Supervised:
     """Contract fast, look around at the coarse levels, expand to half the size.
+
+    Every level of the way up but the finest is supervised if the config says so.
 
     Args:
         x: [N, H, W, C], H and W divisible by 2 ** (num_layers - 1).
         config: the model section.
 
     Returns:
-        [N, H / 2, W / 2, base_filters]
+        [N, H / 2, W / 2, base_filters]; the sides count half as much at each coarser level.
     """
     half, *skips = _contracted(x, config)
     x = skips.pop() if skips else half
+    coarser: list[Tensor] = []
     for level, skip in reversed(list(enumerate(skips, start=2))):
         x = _added(x, skip, config, f"up{level}")
         x = _inverted_residual(x, config, f"up{level}_block")
+        coarser.insert(0, x)
     if x is not half:
         x = _added(x, half, config, "up1")
-    return _convolution(x, config.base_filters, 3, config, "up1_conv")
+    finest = _convolution(x, config.base_filters, 3, config, "up1_conv")
+    if not config.deep_supervision:
+        return Supervised(finest)
+    sides = [side_logits(y, config, side_name(number), kernel=1) for number, y in enumerate(coarser, start=1)]
+    return Supervised(finest, tuple(sides), tuple(0.5**number for number in range(1, len(sides) + 1)))
 
 
 def _contracted(x: Tensor, config: ModelConfig) -> list[Tensor]:
