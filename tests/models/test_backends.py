@@ -40,7 +40,7 @@ np.save(data + ".npy", keras.ops.convert_to_numpy(logits_model(model)(stored["im
 """
 
 
-def _places(package: str) -> list[str]:
+def places_of(package: str) -> list[str]:
     """Return the folders to add to the path to have `package`; skips where it is nowhere."""
     if importlib.util.find_spec(package):
         return []
@@ -54,7 +54,7 @@ def _places(package: str) -> list[str]:
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.parametrize("name", SMALL)
 def test_logits_agree_with_another_backend(make_config: MakeConfig, tmp_path: Path, name: str, backend: str) -> None:
-    places = _places(backend)
+    places = places_of(backend)
     keras.utils.set_random_seed(9)
     config = make_config(model=name, image_width=64, image_height=64, **SMALL[name])
     model = build_model(config.model)
