@@ -14,6 +14,7 @@ from typing import Any
 from spleenseg.datasets.store import machine_memory
 from spleenseg.doctor.parts import Part, parts
 from spleenseg.errors import UserError
+from spleenseg.models.accelerators import device_names
 from spleenseg.models.backend import load_backend
 from spleenseg.models.machine import processor
 from spleenseg.progress import SILENT, Reporter
@@ -118,7 +119,7 @@ def _training(found: Sequence[Part], seconds: float, reporter: Reporter) -> tupl
 
     from spleenseg.training.precision import resolve_precision
 
-    devices = tuple(keras.distribution.list_devices())
+    devices = device_names()
     training = Training(keras.backend.backend(), devices, resolve_precision("auto"))
     if seconds > 0:
         from spleenseg.doctor.speed import training_speed

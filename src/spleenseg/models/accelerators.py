@@ -21,6 +21,18 @@ def accelerator() -> tuple[Kind, Capability | None]:
     return _least(_TOLD[keras.backend.backend()]())
 
 
+def device_names() -> tuple[str, ...]:
+    """Return what the backend in use may compute on, as Keras names it: its accelerators, else the processor.
+
+    Keras lists no devices of PyTorch's.
+    """
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return tuple(keras.distribution.list_devices())
+    return tuple(f"gpu:{number}" for number in range(len(_torch()))) or ("cpu:0",)
+
+
 def capability_of(told: Any) -> Capability | None:
     """Return a compute capability as (major, minor) from what a backend tells: (8, 0) or "8.0"; None from else."""
     if isinstance(told, tuple | list) and len(told) == 2:

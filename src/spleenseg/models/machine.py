@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from spleenseg.models.accelerators import device_names
+
 _FLAGS = (
     "CUDA_",
     "DNNL_",
@@ -63,7 +65,7 @@ class MachineRecord(BaseModel):
         return cls(
             processor=processor(),
             cores=os.cpu_count() or 1,
-            devices=tuple(keras.distribution.list_devices()),
+            devices=device_names(),
             backend=keras.backend.backend(),
             precision=precision,
             deterministic=deterministic,

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from spleenseg.models.accelerators import device_names
 from spleenseg.models.backend import INSTALL
 
 SHARING = "jax"  # the backend whose data parallelism Keras drives
@@ -36,7 +37,7 @@ def use_devices(wanted: str, batch_size: int) -> tuple[str, ...]:
     Returns:
         the devices in use, by the backend's names.
     """
-    there = tuple(keras.distribution.list_devices())
+    there = device_names()
     chosen = there[:1] if wanted == "one" or keras.backend.backend() != SHARING else _sharing(there, batch_size)
     keras.distribution.set_distribution(_SharedBatches(devices=list(chosen)) if len(chosen) > 1 else None)
     return chosen
@@ -44,7 +45,7 @@ def use_devices(wanted: str, batch_size: int) -> tuple[str, ...]:
 
 def remark(used: tuple[str, ...], batch_size: int) -> str | None:
     """Say in a line how several devices are used, None where there is only one."""
-    there = tuple(keras.distribution.list_devices())
+    there = device_names()
     if len(used) > 1:
         return f"{len(used)} of {len(there)} devices share each batch: {batch_size // len(used)} slices each"
     if len(there) > 1 and keras.backend.backend() != SHARING:
