@@ -62,6 +62,23 @@ def test_without_a_decay_nothing_is_kept() -> None:
         assert average.averages == []
 
 
+def test_between_the_start_and_the_average_lies_what_is_used() -> None:
+    weight = keras.Variable([5.0])
+    average = WeightAverage([weight], 0.5, start_share=0.75)
+    weight.assign([1.0])
+    average.remember_start()
+    weight.assign([3.0])
+    average.update(1)
+    weight.assign([7.0])
+    with average.in_use():
+        assert numbers(weight) == pytest.approx([0.75 * 1 + 0.25 * 3])
+    assert numbers(weight).tolist() == [7.0]
+    alone = WeightAverage([weight], 0.0, start_share=0.5)
+    weight.assign([9.0])
+    with alone.in_use():
+        assert numbers(weight) == pytest.approx([8.0])
+
+
 def test_a_training_keeps_the_average_as_its_best_and_goes_on_with_its_own_weights(project: Project) -> None:
     config = load_config(
         project(), ["train.ema=0.9", "train.epochs=1", "train.steps_per_epoch=6", "model.dropout_rate=0"]

@@ -100,6 +100,30 @@ def test_it_is_repeated_from_the_same_weights_only(trained: Path, tmp_path: Path
     assert not (tmp_path / "again").exists()
 
 
+def test_a_share_of_the_start_is_in_what_is_kept_also_after_a_stop(trained: Path) -> None:
+    """The training itself is the same: what is kept lies between its start and its end."""
+    settings = ["model.init_from=../earlier", "train.best_by=last", "model.dropout_rate=0", "train.steps_per_epoch=2"]
+    start = load_trained(trained.parent.parent / "earlier").model.get_weights()
+    kept = []
+    for share, stop in ((0, False), (0.75, False), (0.75, True)):
+        both = [*settings, f"train.start_share={share}"]
+        train(trained, overrides=[*both, f"train.epochs={1 if stop else 2}"])
+        if stop:
+            train(trained, overrides=[*both, "train.epochs=2"], resume=True)
+        kept.append(load_trained(trained.parent).model.get_weights())
+    for begun, ended, between, resumed in zip(start, *kept, strict=True):
+        np.testing.assert_allclose(between, 0.75 * begun + 0.25 * ended, atol=1e-6)
+        np.testing.assert_array_equal(resumed, between)
+
+
+def test_a_share_of_a_start_needs_one_that_fits_as_a_whole(trained: Path) -> None:
+    with pytest.raises(UserError, match=r"start_share.*needs \[model\] init_from"):
+        train(trained, overrides=["train.start_share=0.5", *SHORT])
+    wider = ["model.init_from=../earlier", "model.num_layers=3", "train.start_share=0.5"]
+    with pytest.raises(UserError, match=r"start_share.*would be fresh"):
+        train(trained, overrides=[*wider, *SHORT])
+
+
 def test_a_run_of_which_nothing_fits_is_refused(trained: Path) -> None:
     with pytest.raises(UserError, match=r"no layer of .*earlier fits FastUNet"):
         train(trained, overrides=["model.model=FastUNet", "model.init_from=../earlier", *SHORT])

@@ -32,7 +32,7 @@ _READ_BY_POLICIES = {  # a section, or one key of it: the policies that read it
 
 def problems_between(config: Config) -> Iterator[Problem]:
     """Yield what is impossible in the combination of values."""
-    for rule in (_levels_are_given, _size_halves, _dropout_stays_below_one, _channels, _classes, _one_plane):
+    for rule in (_levels_are_given, _size_halves, _dropout_stays_below_one, _channels, _classes, _one_plane, _start):
         for section, key, text in rule(config):
             yield Problem(section, key, config.origin(section, key), text)
 
@@ -98,6 +98,11 @@ def _one_plane(config: Config) -> Iterator[tuple[str, str, str]]:
     if augmentor.organ_contrast and len({high - low for low, high in windows}) > 1:
         text = "must be False with [dataset] windows of several widths: it adds the same greys to all"
         yield "augmentor", "organ_contrast", text
+
+
+def _start(config: Config) -> Iterator[tuple[str, str, str]]:
+    if config.train.start_share and config.model.init_from is None:
+        yield "train", "start_share", "needs [model] init_from: of weights that chance made nothing is worth keeping"
 
 
 def unread_by_policy(section: str, key: str, policy: str) -> str | None:

@@ -70,6 +70,11 @@ class TrainConfig(Section):
         "Decay of a moving average of the weights; above 0 validation judges the average, and it is what is kept. "
         "0.99 or 0.999 for long trainings.",
     )
+    start_share: Annotated[float, kinds.fraction_below_one()] = key(
+        0.0,
+        "Share of the weights it starts from (`[model] init_from`) in those that validation judges and that are kept: "
+        "a network that learns something new forgets less of what it knew. 0: none.",
+    )
     foreground: Share = key(
         0.0, "Share of each batch that is drawn from slices with the organ; the rest is drawn from all slices."
     )

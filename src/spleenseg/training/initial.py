@@ -32,7 +32,7 @@ def set_initial(network: Any, config: Config, reporter: Reporter) -> InitialReco
         what to record; None if the weights stay as chance made them.
 
     Raises:
-        UserError: weights that do not fit.
+        UserError: weights that do not fit, or not all where `[train] start_share` keeps some of them.
     """
     section, encoder = config.model, encoder_of(config.model)
     if section.init_from:
@@ -46,6 +46,8 @@ def set_initial(network: Any, config: Config, reporter: Reporter) -> InitialReco
         fresh = [layer.name for layer in network.layers if layer.weights and layer.name not in set(taken)]
     else:
         return None
+    if config.train.start_share and fresh:
+        raise config.error("train", "start_share", f"needs a run that fits as a whole: {fresh[0]} would be fresh")
     reporter.say(f"{_told(network, taken, fresh)}, from {source}")
     portable, digest = _portable(source, config.folder), initial_sha256(config)
     return InitialRecord(source=portable, layers=len(taken), fresh=tuple(fresh), sha256=digest)

@@ -77,7 +77,7 @@ class Learner:
             and metrics.
         metrics: those of the config, in its order.
         distant: whether the loss compares with distances as well.
-        average: the moving average of the network's weights, empty without `[train] ema`.
+        average: the weights that are judged and kept, if not the network's own: `[train] ema` and `start_share`.
         devices: what computes, by the backend's names.
     """
 
@@ -123,7 +123,7 @@ class Learner:
 
     def variables(self) -> list[Any]:
         """Return every variable a checkpoint holds: weights, dropout seeds, optimiser slots, running sums, the
-        moving average.
+        moving average, the start.
 
         Side heads of deep supervision belong to the learner alone, and come after the network's own.
         """
@@ -131,7 +131,7 @@ class Learner:
         known = {id(variable) for variable in own}
         sides = [v for layer in self.model.layers for v in layer.variables if id(v) not in known]
         sums = [variable for metric in self._sums() for variable in metric.variables]
-        return [*own, *sides, *self.model.optimizer.variables, *sums, *self.average.averages]
+        return [*own, *sides, *self.model.optimizer.variables, *sums, *self.average.averages, *self.average.start]
 
     def _sums(self) -> tuple[Any, ...]:
         return next(metric for metric in self.model.metrics if metric.name == "loss"), *self.metrics
@@ -158,7 +158,7 @@ def build(config: Config) -> Learner:
     model.learn_by(loss, side_weights(network), section.num_classes)
     model.compile(optimizer=_optimizer(config, precision), metrics=list(metrics), jit_compile=False)
     model.optimizer.build(model.trainable_variables)
-    average = WeightAverage(network.weights, config.train.ema)
+    average = WeightAverage(network.weights, config.train.ema, config.train.start_share)
     return Learner(network, model, tuple(metrics), loss_name(section.loss) == "boundary_loss", average, devices)
 
 

@@ -115,6 +115,7 @@ def _run(config: Config, run: RunFolder, splits: dict[str, SliceSet], resume: bo
     if config.model.show_summary:
         learner.network.summary(print_fn=reporter.say, line_length=100)
     initial = None if resume else set_initial(learner.network, config, reporter)
+    learner.average.remember_start()  # a checkpoint brings its own
     record = RunRecord.start(config, run, splits, learner.network, initial)
     if resume:
         record.goes_on(reporter)
