@@ -111,8 +111,10 @@ def export(
 
     trained = load_run(run, HALF if threshold is None else threshold, reporter)
     fitted = _fitted(run, trained)
+    given = threshold is not None
     threshold = _threshold_of(fitted, reporter) if threshold is None else threshold
     card = _described(trained, fitted, threshold, licence, refinement, reporter)
+    card = card.model_copy(update={"threshold_given": given})
     if format == LITERT:
         _probed(trained.model, card)
         return ExportSummary(path, card, write_litert(trained.model, path, card) / 1e6, None)
