@@ -223,7 +223,8 @@ def _in_int8(
     exact = found.pop("float32")
     worst = max(found.values(), key=lambda value: abs(value - exact))
     _require_close("int8", exact, worst, "use --precision fast or exact")
-    return small, card.model_copy(update={"precision": "int8", "dice_on_valid": (exact, worst)})
+    cost = {"dice_on_valid": (exact, worst), "measured_with": tuple(found)}
+    return small, card.model_copy(update={"precision": "int8", **cost})
 
 
 def _require_close(kind: str, exact: float, found: float, advice: str) -> None:

@@ -89,7 +89,7 @@ def load_predictor(
     if file.card.precision == INT8:
         precision, engine = INT8, engine or fastest(INT8)
     if precision != EXACT:
-        reporter.warn(f"{_CHANGED[precision]}: some voxels differ from float32; {file.card.cost(precision)}")
+        reporter.warn(f"{_CHANGED[precision]}: some voxels differ from float32; {file.card.cost(precision, engine)}")
     return _of_file(file, engine or ONNX, precision, batch_size, threshold, threads)
 
 
