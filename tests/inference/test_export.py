@@ -255,6 +255,22 @@ def test_the_file_says_what_it_is_and_needs_no_other(run):
     assert ModelFile.read(run / "model.onnx").card.weights_sha256 == weights
 
 
+@pytest.mark.parametrize("what", ["_windowed", "_mirrored"])
+def test_a_finished_file_that_sees_hu_otherwise_than_keras_is_refused_and_not_kept(run, tmp_path, monkeypatch, what):
+    from spleenseg.inference import onnx_graph
+
+    wrong = {
+        "_windowed": lambda add, window: right(add, (window[0] + 20, window[1])),
+        "_mirrored": lambda add, image: image,
+    }
+    right = getattr(onnx_graph, what)
+    root = random_run(tmp_path, SPLEEN.model_copy(update={"display": "reference"}))
+    monkeypatch.setattr(onnx_graph, what, wrong[what])
+    with pytest.raises(UserError, match="once it takes HU: please report it"):
+        export(root)
+    assert not (root / "model.onnx").exists()
+
+
 def test_two_exports_have_the_same_bytes(run, tmp_path):
     code = "import sys; from spleenseg.inference.export import export; export(sys.argv[1], sys.argv[2])"
     paths = [tmp_path / "1.onnx", tmp_path / "2.onnx"]
