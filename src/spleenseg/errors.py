@@ -28,3 +28,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     lowered = {name.lower(): name for name in known}
     near = get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
     return f" (did you mean '{lowered[near[0]]}'?)" if near else ""
+
+
+def install_command(*extras: str) -> str:
+    """Return what installs extras of this program, in words: the package of its name on PyPI is another project."""
+    return f'pip install ".[{",".join(extras)}]" in the folder of spleenseg\'s source'

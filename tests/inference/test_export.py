@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
@@ -26,15 +27,27 @@ from spleenseg.inference.onnx_file import read_metadata
 from spleenseg.inference.onnx_graph import _feed, exact_in_float32
 from spleenseg.inference.onnx_nodes import OPSET, Nodes
 from spleenseg.inference.onnx_resize import fitted
+from spleenseg.inference.refinement import Refinement
 from spleenseg.inference.segment import segment
 from spleenseg.inference.slices import predict_slices
 from spleenseg.models.build import build_model, logits_model
 from spleenseg.models.registry import names
+from spleenseg.progress import Silent
 from spleenseg.volumes import apply_window
 
 from .runs import LEFT_NEIGHBOUR, SPLEEN, blocks, brightness_run, save_run, write_config, write_scan
 
 keras = pytest.importorskip("keras")
+
+
+@dataclass
+class Remarks(Silent):
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
 SMALL = {"base_filters": 2, "num_layers": 3, "image_width": 24, "image_height": 32}
 QUICK = ("TensorflowUNet", "TensorflowSwinUNet", "FastUNet")
 LONG = [name for name in names() if name not in QUICK]
@@ -167,6 +180,70 @@ def test_a_fitted_threshold_holds_for_the_run_as_for_its_file(tmp_path):
     assert export(root, tmp_path / "other.onnx", threshold=0.6).card.quality == {}
 
 
+CLOSED = {"components": "all", "fill_holes": True, "min_ml": 0}
+
+
+def fit(root: Path, threshold: float = 0.35) -> None:
+    """Leave a calibration.json as `evaluate --section eval` does."""
+    words = {
+        "weights_sha256": sha256(root / "models" / "best_model.weights.h5"),
+        "threshold": {"value": threshold, "mean_dice": 0.9, "mean_dice_at_half": 0.8, "cases": 3, "curve": [0.9] * 99},
+        "quality": {"spleen": {"slope": 1, "intercept": 0, "cases": 3, "mean_error": 0.1}},
+        "postprocess": {"options": CLOSED, "cases": 3, "dice": 0.9, "dice_without": 0.8},
+    }
+    (root / "calibration.json").write_text(json.dumps(words))
+
+
+def test_what_is_fitted_after_the_export_holds_for_the_run_with_every_engine(tmp_path):
+    root = brightness_run(tmp_path / "run")
+    export(root)
+    fit(root)
+    hu = np.full((3, 32, 16), -100, np.int16)
+    hu[:, 8:24, 4:12] = 39  # grey 127: probability 0.40
+    hu[:, 14:18, 7:9] = -100
+    write_scan(tmp_path / "a.nii.gz", hu, spacing=(1.0, 1.0, 3.0))
+    told = Remarks()
+    for engine in ("onnx", "keras", None):
+        segment([tmp_path / "a.nii.gz"], tmp_path / str(engine), root, engine=engine, reporter=told)
+    rows = [(tmp_path / name / "volumes.csv").read_text() for name in ("onnx", "None", "keras")]
+    assert rows[0] == rows[1] == rows[2].replace(",keras,", ",onnx,")
+    assert rows[0].splitlines()[1].split(",")[2] == "1.152"  # 16 x 8 x 3 voxels, the hole too
+    ours = [line for line in told.warnings if "older than calibration.json" in line]
+    assert len(ours) == 2
+    assert "threshold 0.5 (fitted: 0.35) and post-processing nothing (fitted: holes filled)" in ours[0]
+    assert load_predictor(root / "model.onnx").threshold == 0.5  # the file itself is taken as it is
+
+
+def test_a_threshold_that_export_was_told_holds_against_the_fitted_one_and_a_warning_says_so(tmp_path):
+    root = brightness_run(tmp_path / "run")
+    fit(root)
+    export(root, threshold=0.6)
+    told = Remarks()
+    found = load_predictor(root, reporter=told)
+    assert (found.threshold, found.record.postprocess.fill_holes, found.record.quality) == (0.6, True, {})
+    (line,) = told.warnings
+    assert "was exported with threshold 0.6 (fitted: 0.35) as asked for" in line
+
+
+def test_post_processing_that_export_was_told_holds_and_a_warning_says_so(tmp_path):
+    root = brightness_run(tmp_path / "run")
+    fit(root)
+    export(root, refinement=Refinement(fill_holes=False))
+    told = Remarks()
+    found = load_predictor(root, reporter=told)
+    assert (found.threshold, found.record.postprocess.fill_holes) == (0.35, False)
+    assert "post-processing nothing (fitted: holes filled) as asked for" in told.warnings[0]
+
+
+def test_a_file_that_has_what_was_fitted_is_taken_without_a_word(tmp_path):
+    root = brightness_run(tmp_path / "run")
+    fit(root)
+    export(root)
+    told = Remarks()
+    assert load_predictor(root, reporter=told).threshold == 0.35
+    assert told.warnings == []
+
+
 def test_the_file_says_what_it_is_and_needs_no_other(run):
     entries = {item.key: item.value for item in onnx.load(run / "model.onnx", load_external_data=False).metadata_props}
     assert json.loads(entries["spleenseg.labels"]) == {"spleen": 1}
@@ -176,6 +253,22 @@ def test_the_file_says_what_it_is_and_needs_no_other(run):
     assert read_metadata((run / "model.onnx").read_bytes(), run / "model.onnx") == entries
     weights = json.loads((run / "run.json").read_text())["weights"]["sha256"]
     assert ModelFile.read(run / "model.onnx").card.weights_sha256 == weights
+
+
+@pytest.mark.parametrize("what", ["_windowed", "_mirrored"])
+def test_a_finished_file_that_sees_hu_otherwise_than_keras_is_refused_and_not_kept(run, tmp_path, monkeypatch, what):
+    from spleenseg.inference import onnx_graph
+
+    wrong = {
+        "_windowed": lambda add, window: right(add, (window[0] + 20, window[1])),
+        "_mirrored": lambda add, image: image,
+    }
+    right = getattr(onnx_graph, what)
+    root = random_run(tmp_path, SPLEEN.model_copy(update={"display": "reference"}))
+    monkeypatch.setattr(onnx_graph, what, wrong[what])
+    with pytest.raises(UserError, match="once it takes HU: please report it"):
+        export(root)
+    assert not (root / "model.onnx").exists()
 
 
 def test_two_exports_have_the_same_bytes(run, tmp_path):

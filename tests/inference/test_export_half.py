@@ -72,7 +72,7 @@ def test_the_default_name_is_never_taken_for_the_exact_export(large: Path) -> No
     assert ModelFile.read(large / "model.onnx").card.weights == "float32"
     card = ModelFile.read(large / "model.float16.onnx").card
     assert (card.weights, card.precision) == ("float16", "float32")
-    assert card.cost("float16") == "Dice difference not measured"
+    assert card.cost("float16") == "how much Dice that costs was not measured when the model was exported"
 
 
 def test_what_rounding_costs_on_valid_is_stated(run_with_valid: Path, tmp_path: Path) -> None:  # noqa: F811

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from spleenseg.errors import UserError
 from spleenseg.inference import export as exporting
-from spleenseg.inference import quantise
+from spleenseg.inference import quantise, valid_dice
 from spleenseg.inference.export import INT8_LIMIT, export
 from spleenseg.inference.exported_engine import ModelFile
 from spleenseg.inference.loading import load_predictor
@@ -72,6 +73,21 @@ def test_int8_says_what_it_costs_in_the_file_and_when_it_runs(run, small):
         assert any(f"({found - exact:+.4f})" in line for line in told.lines)
 
 
+def test_a_figure_of_another_engine_than_the_one_that_runs_is_told_as_such(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(valid_dice, "openvino", lambda network, precision: None)  # not installed where it is exported
+    card = export(run, tmp_path / "m.onnx", int8=True).card
+    assert ModelFile.read(tmp_path / "m.onnx").card.measured_with == ("onnx",)
+    assert card.cost("int8").endswith("), measured with onnx")
+    assert card.cost("int8", "onnx") == card.cost("int8")
+    assert card.cost("int8", "openvino").endswith(", measured with onnx; with openvino, as here, not measured")
+    older = card.model_copy(update={"measured_with": ()})
+    assert older.cost("int8", "openvino").endswith(")")
+    if find_spec("openvino"):
+        told = Remarks()
+        load_predictor(tmp_path / "m.onnx", precision="int8", reporter=told)
+        assert "with openvino, as here, not measured" in told.lines[-1]
+
+
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_int8_finds_the_organ_with_both_engines(run, small, engine):
     if engine == "openvino":
@@ -115,7 +131,7 @@ def test_what_fast_costs_is_recorded_where_it_can_be_measured(run, tmp_path):
         load_predictor(tmp_path / "m.onnx", precision="fast", reporter=told)
         assert card.cost("fast") in told.lines[-1]
     unmeasured = card.model_copy(update={"dice_on_valid_fast": None})
-    assert unmeasured.cost("fast") == "Dice difference not measured"
+    assert unmeasured.cost("fast") == "how much Dice that costs was not measured when the model was exported"
 
 
 def test_the_threshold_is_the_one_fitted_on_valid_with_the_same_weights(run, tmp_path):

@@ -12,6 +12,7 @@ from spleenseg.config import load_config
 from spleenseg.datasets.folders import slice_name
 from spleenseg.errors import UserError
 from spleenseg.inference import images as images_module
+from spleenseg.inference.export import export
 from spleenseg.inference.images import agreed, infer
 from spleenseg.progress import Silent
 from spleenseg.render import color, overlay
@@ -108,6 +109,19 @@ def test_the_threshold_of_the_config_is_what_counts(tmp_path):
     Image.fromarray(edge).save(tmp_path / "in" / "edge.png")
     infer(config)
     assert not pixels(tmp_path / "masks" / "edge.png").any()
+
+
+def test_the_models_own_threshold_counts_where_the_config_gives_none(tmp_path):
+    config = project(tmp_path)
+    Image.fromarray(np.full((32, 16), 127, np.uint8)).save(tmp_path / "in" / "0.png")  # probability 0.40
+    export(tmp_path, threshold=0.35)
+    infer(config)
+    assert pixels(tmp_path / "masks" / "0.png").all()
+    infer(config.path, overrides=["infer.threshold=0.5"])
+    assert not pixels(tmp_path / "masks" / "0.png").any()
+    config.path.write_text(config.path.read_text().replace("[infer]", "[infer]\nthreshold = 0.5"))
+    infer(config.path)
+    assert not pixels(tmp_path / "masks" / "0.png").any()
 
 
 def test_colour_pictures_reach_the_network_in_the_order_it_was_trained_with(tmp_path):

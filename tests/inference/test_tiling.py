@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -43,6 +43,57 @@ def test_a_constant_field_is_the_same_tiled_and_whole(height, width, value):
     tiled = tiled_probabilities(image, brightness, tile=(32, 24), overlap=8)
     (whole,) = brightness([image])
     np.testing.assert_allclose(tiled, whole, atol=1e-6)
+
+
+@pytest.fixture(scope="module", params=["convolutions", "convolutions and a coarser level"])
+def network(request: pytest.FixtureRequest) -> Callable[[Iterable[np.ndarray]], Iterator[np.ndarray]]:
+    """Return a random network of several layers, padded with zeros, which sees at most 6 pixels far."""
+    keras = pytest.importorskip("keras")
+    layers = keras.layers
+    keras.utils.set_random_seed(3)
+    convolutions = [layers.Conv2D(6, 3, padding="same", activation="relu") for _ in range(3)]
+    if "coarser" in request.param:
+        convolutions[1:2] = [layers.MaxPool2D(2), convolutions[1], layers.UpSampling2D(2)]
+    model = keras.Sequential([layers.Rescaling(1 / 255), *convolutions, layers.Conv2D(2, 3, padding="same")])
+
+    def predict(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for image in images:
+            logits = np.asarray(model(image[None].astype(np.float32)))[0]
+            yield 1 / (1 + np.exp(-20 * logits))
+
+    return predict
+
+
+@pytest.mark.parametrize("picture", ["constant", "noise"])
+@pytest.mark.parametrize("overlap", [24, 32, 40])
+def test_a_network_that_sees_a_quarter_of_the_overlap_gives_the_same_tiled_and_whole(network, picture, overlap):
+    image = np.full((120, 176, 3), 60, np.uint8)  # tiles begin at even pixels, as the coarser level needs
+    if picture == "noise":
+        image = np.random.default_rng(2).integers(0, 256, image.shape).astype(np.uint8)
+    (whole,) = network([image])
+    assert np.ptp(whole) > 0.1  # not constant even on a constant picture: zeros lie beyond its border
+    tiled = tiled_probabilities(image, network, (64, 64), overlap)
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+def test_a_picture_of_the_size_of_a_tile_is_one_tile(network):
+    image = np.random.default_rng(4).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    (whole,) = network([image])
+    np.testing.assert_allclose(tiled_probabilities(image, network, (64, 64), 32), whole, atol=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIDES, SIDES, st.integers(0, 23))
+def test_no_answer_lies_outside_of_those_of_the_tiles(height, width, overlap):
+    random = np.random.default_rng(0)
+
+    def anything(images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for image in images:
+            yield random.uniform(0.2, 0.7, (*image.shape[:2], 1)).astype(np.float32)
+
+    found = tiled_probabilities(np.zeros((height, width, 3), np.uint8), anything, (32, 24), overlap)
+    assert found.min() >= 0.2 - 1e-6
+    assert found.max() <= 0.7 + 1e-6
 
 
 def test_a_pixelwise_network_gives_the_same_tiled_and_whole_on_a_picture_that_is_not_square():

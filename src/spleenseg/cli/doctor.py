@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spleenseg.cli.options import AsJson, Device, Quiet, terminal
+from spleenseg.errors import install_command
 
 if TYPE_CHECKING:
     from spleenseg.cli.terminal import Terminal
@@ -64,7 +65,7 @@ def _segmenting(per_slice: float | None) -> str:
 def _training(found: Diagnosis) -> str:
     training = found.training
     if training is None:
-        return "not possible as it is set up" if found.problems else "not possible: pip install 'spleenseg[train]'"
+        return "not possible as it is set up" if found.problems else f"not possible: {install_command('train')}"
     where = f'{training.backend} on {", ".join(training.devices)}; precision "auto" means {training.precision}'
     if training.slices_per_second is None:
         return f"{where}; speed not measured"

@@ -24,7 +24,9 @@ class InferConfig(Section):
     images_dir: FolderOrNone = key(None, "Folder of the images to segment.")
     output_dir: FolderOrNone = key(None, "Folder the masks are written to.")
     merged_dir: FolderOrNone = key(None, "Folder the overlays are written to; None: no overlays.")
-    threshold: Share = key(0.5, "Probability from which a pixel is organ.")
+    threshold: Share = key(
+        0.5, "Probability from which a pixel is organ. Where it is not given, `infer` takes the model's own."
+    )
     mask_colorize: Flag = key(False, "Colour the masks.", unused=_COLORED)
     colorized_dir: FolderOrNone = key(None, "Folder of the coloured masks.", unused=_COLORED)
     sharpening: Strength = key(False, "Sharpen the images first.", unused=_AS_IS)

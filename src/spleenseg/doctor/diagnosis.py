@@ -13,7 +13,7 @@ from typing import Any
 
 from spleenseg.datasets.store import machine_memory
 from spleenseg.doctor.parts import Part, parts
-from spleenseg.errors import UserError
+from spleenseg.errors import UserError, install_command
 from spleenseg.models.accelerators import device_names
 from spleenseg.models.backend import load_backend
 from spleenseg.models.machine import processor
@@ -135,7 +135,7 @@ def _unused_cards(devices: Sequence[str]) -> tuple[str, ...]:
     if any(device.lower().startswith(("gpu", "cuda")) for device in devices):
         return ()
     cards = _nvidia_cards()
-    return (f"{', '.join(cards)}: not used by the backend; pip install 'spleenseg[gpu]'",) if cards else ()
+    return (f"{', '.join(cards)}: not used by the backend; {install_command('gpu')}",) if cards else ()
 
 
 def _nvidia_cards() -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 
+from spleenseg.errors import install_command
 from spleenseg.models.backend import INSTALL
 
 
@@ -42,16 +43,12 @@ _LIBRARIES = {
     "TensorFlow": _Library("tensorflow", ("tensorflow-cpu", "tensorflow"), "computes for Keras", INSTALL["tensorflow"]),
     "JAX": _Library("jax", ("jax",), "computes for Keras, also on several devices at once", INSTALL["jax"]),
     "PyTorch": _Library("torch", ("torch",), "computes for Keras", INSTALL["torch"]),
-    "tf2onnx": _Library("tf2onnx", ("tf2onnx",), "exports models", "pip install 'spleenseg[export]'"),
-    "OpenVINO": _Library(
-        "openvino", ("openvino",), "segments faster, and in bfloat16", "pip install 'spleenseg[openvino]'"
-    ),
+    "tf2onnx": _Library("tf2onnx", ("tf2onnx",), "exports models", install_command("export")),
+    "OpenVINO": _Library("openvino", ("openvino",), "segments faster, and in bfloat16", install_command("openvino")),
     "tensorboardX": _Library(
-        "tensorboardX", ("tensorboardX",), "logs trainings for TensorBoard", "pip install 'spleenseg[tensorboard]'"
+        "tensorboardX", ("tensorboardX",), "logs trainings for TensorBoard", install_command("tensorboard")
     ),
-    "MLflow": _Library(
-        "mlflow", ("mlflow-skinny", "mlflow"), "logs trainings for MLflow", "pip install 'spleenseg[mlflow]'"
-    ),
+    "MLflow": _Library("mlflow", ("mlflow-skinny", "mlflow"), "logs trainings for MLflow", install_command("mlflow")),
 }
 
 

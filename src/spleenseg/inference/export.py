@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spleenseg.errors import UserError
+from spleenseg.inference.export_check import PARITY, check_finished
 from spleenseg.inference.exported_formats import (
     LITERT,
     ONNX,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
     from spleenseg.models.run_folder import Trained
 
-PARITY = 1e-4
-"""How far probabilities of the exported network may lie from those of Keras."""
 INT8_LIMIT = 0.002
 """How far the mean Dice of an int8 network on valid may lie from that of float32."""
 
@@ -50,8 +49,8 @@ class ExportSummary:
         path: the model file.
         card: its metadata.
         megabytes: its size, in 10^6 bytes.
-        difference: the largest between the probabilities of its float32 network and those of Keras, on a picture
-            of noise; None where no ONNX network was made.
+        difference: the largest between its probabilities in float32 and those of Keras, on pictures of noise for the
+            network alone and on slices of noise in HU for the whole file; None where no ONNX network was made.
     """
 
     path: Path
@@ -111,8 +110,10 @@ def export(
 
     trained = load_run(run, HALF if threshold is None else threshold, reporter)
     fitted = _fitted(run, trained)
+    given = threshold is not None
     threshold = _threshold_of(fitted, reporter) if threshold is None else threshold
     card = _described(trained, fitted, threshold, licence, refinement, reporter)
+    card = card.model_copy(update={"threshold_given": given})
     if format == LITERT:
         _probed(trained.model, card)
         return ExportSummary(path, card, write_litert(trained.model, path, card) / 1e6, None)
@@ -120,6 +121,7 @@ def export(
 
     with reporter.task("exporting", None):
         network, difference = _converted(trained.model, card)
+        difference = max(difference, check_finished(_completed(network, card), card, trained))
         card = card.model_copy(update={"activation_bytes": activation_bytes(network)})
     if int8:
         network, card = _in_int8(network, card, trained, reporter)
@@ -221,7 +223,8 @@ def _in_int8(
     exact = found.pop("float32")
     worst = max(found.values(), key=lambda value: abs(value - exact))
     _require_close("int8", exact, worst, "use --precision fast or exact")
-    return small, card.model_copy(update={"precision": "int8", "dice_on_valid": (exact, worst)})
+    cost = {"dice_on_valid": (exact, worst), "measured_with": tuple(found)}
+    return small, card.model_copy(update={"precision": "int8", **cost})
 
 
 def _require_close(kind: str, exact: float, found: float, advice: str) -> None:

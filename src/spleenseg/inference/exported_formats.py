@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spleenseg.errors import UserError, did_you_mean
+from spleenseg.errors import UserError, did_you_mean, install_command
 from spleenseg.files import atomic, write_json
 from spleenseg.inference.model_card import ModelCard
 from spleenseg.inference.onnx_network import quiet
@@ -55,8 +55,8 @@ def require_format(name: str, int8: bool) -> None:
         raise UserError("--int8 is for --format onnx and openvino; leave it out, or choose one of them")
     missing = {package: extra for package, extra in _NEEDED[name].items() if find_spec(package) is None}
     if missing:
-        extras = ",".join(sorted(set(missing.values())))
-        raise UserError(f"export to {name} needs {' and '.join(missing)}: pip install 'spleenseg[{extras}]'")
+        command = install_command(*sorted(set(missing.values())))
+        raise UserError(f"export to {name} needs {' and '.join(missing)}: {command}")
 
 
 def free_path(path: Path, kind: str) -> Path:

@@ -9,6 +9,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spleenseg.errors import UserError
+from spleenseg.inference.model_card import ModelCard
+from spleenseg.inference.postprocess import NOTHING
 from spleenseg.inference.postprocess_choice import Choice
 from spleenseg.metrics import QualityCalibration, Threshold
 from spleenseg.metrics.calibration import HALF
@@ -52,3 +54,31 @@ class Fitted(BaseModel):
         except (OSError, ValueError, ValidationError) as error:
             raise UserError(f"{path} is damaged; remove it and run `spleenseg evaluate --section eval`") from error
         return found if found.weights_sha256 == weights_sha256 else None
+
+    def applied(self, card: ModelCard) -> ModelCard:
+        """Return the card of a model exported from these weights with what was fitted, whenever it was exported.
+
+        What `export` was told holds: its `--threshold`, and its post-processing.
+        """
+        threshold = card.threshold if card.threshold_given else float(self.cut)
+        told = card.postprocess is not None and not card.postprocess.cases
+        found = {
+            "threshold": threshold,
+            "postprocess": card.postprocess if told else self.postprocess,
+            "quality": self.quality if self.cut == threshold else {},
+        }
+        return card.model_copy(update=found)
+
+    def differences(self, card: ModelCard) -> list[str]:
+        """Say in words which of threshold and post-processing a card has otherwise than fitted."""
+        found = []
+        if card.threshold != self.cut:
+            found.append(f"threshold {card.threshold:g} (fitted: {self.cut:g})")
+        recorded, chosen = (_words(choice) for choice in (card.postprocess, self.postprocess))
+        if recorded != chosen:
+            found.append(f"post-processing {recorded} (fitted: {chosen})")
+        return found
+
+
+def _words(choice: Choice | None) -> str:
+    return (choice.options if choice else NOTHING).words()

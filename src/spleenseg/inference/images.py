@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from spleenseg.config import Config, load_config
+from spleenseg.config.places import DEFAULT
 from spleenseg.datasets.check import Section, read_section
 from spleenseg.datasets.decode import read_image
 from spleenseg.datasets.fit import grey_of, without_repeats
@@ -207,10 +208,11 @@ def _known_style(style: str) -> str:
     return style
 
 
-def _threshold(config: Config, tiled: bool) -> float:
+def _threshold(config: Config, tiled: bool) -> float | None:
+    """Return the threshold that the config gives; None where it gives none, so that the model's own holds."""
     if tiled and config.tiledinfer.binarize:
         return config.tiledinfer.threshold / 255
-    return config.infer.threshold
+    return None if config.origin("infer", "threshold") == DEFAULT else config.infer.threshold
 
 
 def _tiles(config: Config) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +58,9 @@ def load_predictor(
 ) -> Predictor:
     """Load an exported model, or the best network of a run folder or of a config's folder.
 
+    What `evaluate` fitted on valid holds for a run folder whichever engine runs it, also where its exported model is
+    older.
+
     Args:
         model: an `.onnx` file of `export`, a run folder, the name of a built-in model (where no such path exists),
             or a config whose folder is one.
@@ -65,8 +69,8 @@ def load_predictor(
         precision: "exact" (float32); "fast": bfloat16, by OpenVINO; "int8": the model of `export --int8`. The last
             two change some voxels.
         batch_size: pictures or slices predicted at once.
-        threshold: see `labels_of`; None: that of the exported model, or that `evaluate` fitted with a run's present
-            weights, else 0.5.
+        threshold: see `labels_of`; None: that of an exported model; for a run folder that `evaluate` fitted with its
+            present weights, unless its `model.onnx` was exported with another `--threshold`; else 0.5.
         threads: for exported models; None: all cores.
         reporter: is warned where the files of a run do not fit together, and of what "fast" and "int8" cost.
 
@@ -85,7 +89,7 @@ def load_predictor(
     if file.card.precision == INT8:
         precision, engine = INT8, engine or fastest(INT8)
     if precision != EXACT:
-        reporter.warn(f"{_CHANGED[precision]}: some voxels differ from float32; {file.card.cost(precision)}")
+        reporter.warn(f"{_CHANGED[precision]}: some voxels differ from float32; {file.card.cost(precision, engine)}")
     return _of_file(file, engine or ONNX, precision, batch_size, threshold, threads)
 
 
@@ -136,12 +140,35 @@ def _exported(model: Path | Config, engine: str | None, precision: str, reporter
         raise UserError(f"no exported model {path}; run `spleenseg export {_root(model)}{option}`, or use {other}")
     file = _of_precision(ModelFile.read(path), precision)
     if weights is not None and weights.sha256 == file.card.weights_sha256:
-        return file
+        return _as_fitted(file, _root(model), reporter)
     problem = f"{path} was exported from other weights than the run has now"
     if engine is not None:
         raise UserError(f"{problem}; move it away and export again, or use --engine keras")
     reporter.warn(f"{problem}: the network of the run is used")
     return None
+
+
+def _as_fitted(file: ModelFile, run: Path, reporter: Reporter) -> ModelFile:
+    """Return a run's exported model with what `evaluate` has fitted since, and warn of what the file says otherwise."""
+    from spleenseg.models.run_folder import RunFolder
+
+    fitted = Fitted.read(RunFolder.at(run).calibration, file.card.weights_sha256)
+    if fitted is None:
+        return file
+    card = fitted.applied(file.card)
+    told = fitted.differences(card)
+    older = [words for words in fitted.differences(file.card) if words not in told]
+    if older:
+        reporter.warn(
+            f"{file.path} is older than calibration.json and has {' and '.join(older)}: what was fitted is taken; move "
+            "the file away and export again, so that it says so itself"
+        )
+    if told:
+        reporter.warn(
+            f"{file.path} was exported with {' and '.join(told)} as asked for: this is taken; --engine keras takes "
+            "what was fitted"
+        )
+    return replace(file, card=card)
 
 
 def _of_precision(file: ModelFile, precision: str) -> ModelFile:

@@ -36,9 +36,11 @@ class ModelCard(BaseModel):
         color_order, resize_interpolation: see `[dataset]`.
         window_hu, windows, display, pixel_mm, context, context_mm, labels: see `Expectation`.
         threshold: probability from which a pixel is organ in the output `label`.
+        threshold_given: whether `export` was told it, rather than taking what was fitted.
         precision: "float32", or "int8" where weights and activations are quantised.
         weights: "float32", or "float16" where they are stored in half precision; the network computes in float32.
         dice_on_valid: with int8 or weights in float16, the mean Dice on the validation slices: (float32, as here).
+        measured_with: with int8, the engines that were compared for it, the worse of which counts; empty: not recorded.
         dice_on_valid_fast: the same of a float32 model: (float32, computed in bfloat16); None: not measured.
         mirrored: whether slices were shown mirrored left-right in training as well.
         postprocess: what was chosen on valid for its masks; None: it was not measured.
@@ -69,9 +71,11 @@ class ModelCard(BaseModel):
     context_mm: float | None = None
     labels: dict[str, int]
     threshold: float
+    threshold_given: bool = False
     precision: Literal["float32", "int8"] = "float32"
     weights: Literal["float32", "float16"] = "float32"
     dice_on_valid: tuple[float, float] | None = None
+    measured_with: tuple[str, ...] = ()
     dice_on_valid_fast: tuple[float, float] | None = None
     mirrored: bool = False
     postprocess: Choice | None = None
@@ -102,13 +106,22 @@ class ModelCard(BaseModel):
             licence=licence,
         )
 
-    def cost(self, precision: str) -> str:
-        """Say what a precision, "fast", "int8" or "float16" (weights), changed in the mean Dice on valid at export."""
+    def cost(self, precision: str, engine: str | None = None) -> str:
+        """Say what a precision, "fast", "int8" or "float16" (weights), changed in the mean Dice on valid at export.
+
+        Args:
+            precision: which.
+            engine: what runs the model now, so that a figure of another engine is told as such; None: nothing does.
+        """
         measured = self.dice_on_valid_fast if precision == "fast" else self.dice_on_valid
         if measured is None:
-            return "Dice difference not measured"
+            return "how much Dice that costs was not measured when the model was exported"
         exact, found = measured
-        return f"mean Dice on valid {found:.4f}, float32 {exact:.4f} ({found - exact:+.4f})"
+        words = f"mean Dice on valid {found:.4f}, float32 {exact:.4f} ({found - exact:+.4f})"
+        if precision != "int8" or not self.measured_with:
+            return words
+        words += f", measured with {' and '.join(self.measured_with)}"
+        return words if engine in (None, *self.measured_with) else f"{words}; with {engine}, as here, not measured"
 
     @property
     def expectation(self) -> Expectation:

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from spleenseg.errors import UserError
+from spleenseg.errors import UserError, install_command
 
 
 def import_without_telemetry() -> Any:
@@ -23,7 +23,7 @@ def import_without_telemetry() -> Any:
     try:
         return import_module("openvino")
     except ImportError as error:
-        raise UserError(f"the engine openvino is not installed ({error}): pip install 'spleenseg[openvino]'") from error
+        raise UserError(f"the engine openvino is not installed ({error}): {install_command('openvino')}") from error
 
 
 def read_network(content: bytes, path: Path) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,12 @@ LEAST_WEIGHT = 1e-3  # no pixel of a tile counts for nothing: corners may be cov
 def tiled_probabilities(image: Pixels, predict: Predict, tile: tuple[int, int], overlap: int) -> Floats:
     """Predict an image tile by tile and blend the tiles with Gaussian weights.
 
+    A network sees nothing beyond its tile, where the image goes on. So the outer quarter of what two tiles share is
+    left to the other one. A network of convolutions that sees no further than a quarter of the overlap gives what it
+    gives for the whole image at once; where it also pools, if the tiles begin at multiples of its coarsest pixel. One
+    that sees further answers less well towards the borders of its tiles. Every answer lies between those of the tiles
+    there.
+
     An image smaller than a tile is continued by its edge to one tile and cut back afterwards.
 
     Args:
@@ -33,7 +40,7 @@ def tiled_probabilities(image: Pixels, predict: Predict, tile: tuple[int, int], 
     height, width = image.shape[:2]
     padded = _continued(image, tile)
     corners = list(tile_corners(padded.shape[:2], tile, overlap))
-    weight = blending_weight(tile)
+    weight, trust = blending_weight(tile), _trust(corners, tile)
     weights = np.zeros((*padded.shape[:2], 1), np.float32)
     total: Floats | None = None
     cuts = (padded[top : top + tile[0], left : left + tile[1]] for top, left in corners)
@@ -41,8 +48,9 @@ def tiled_probabilities(image: Pixels, predict: Predict, tile: tuple[int, int], 
         if total is None:
             total = np.zeros((*padded.shape[:2], part.shape[-1]), np.float32)
         here = np.s_[top : top + tile[0], left : left + tile[1]]
-        total[here] += part * weight
-        weights[here] += weight
+        counts = weight * np.outer(trust[0][top], trust[1][left])[..., None]
+        total[here] += part * counts
+        weights[here] += counts
     assert total is not None  # there is always one tile
     total /= weights
     return total[:height, :width]
@@ -70,6 +78,27 @@ def blending_weight(tile: tuple[int, int]) -> Floats:
 def _starts(length: int, side: int, overlap: int) -> list[int]:
     last = length - side
     return [*range(0, last, side - overlap), last]
+
+
+def _trust(corners: Sequence[tuple[int, int]], tile: tuple[int, int]) -> list[dict[int, Floats]]:
+    """Return for each axis by where a tile begins how far each of its lines counts, 0 to 1, float32 [side]."""
+    found = []
+    for axis, side in enumerate(tile):
+        starts = sorted({corner[axis] for corner in corners})
+        shares = [0, *(one + side - other for one, other in pairwise(starts)), 0]  # with the tile before and after
+        lines = np.arange(side)
+        found.append(
+            {
+                start: _rise(lines, before) * _rise(lines[::-1], after)
+                for start, before, after in zip(starts, shares, shares[1:], strict=False)
+            }
+        )
+    return found
+
+
+def _rise(lines: npt.NDArray[np.int_], shared: int) -> Floats:
+    """Return 0 in the first quarter of the lines shared with another tile, rising to 1 over the next eighth."""
+    return np.clip((lines + 1 - shared // 4) / max(1, shared / 8), 0, 1).astype(np.float32)
 
 
 def _bell(side: int) -> npt.NDArray[np.float64]:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-from spleenseg.errors import UserError
+from spleenseg.errors import UserError, install_command
 
 INSTALL = {
-    "tensorflow": "pip install 'spleenseg[train]'",
-    "jax": "pip install 'spleenseg[jax]'",
+    "tensorflow": install_command("train"),
+    "jax": install_command("jax"),
     "torch": "pip install torch",
 }
 """The command that installs each backend."""
@@ -89,7 +89,7 @@ def _one_of(seen: str | None, number: int) -> str:
 def _what_to_install(error: Exception) -> str:
     wanted = os.environ.get("KERAS_BACKEND")
     if wanted is None:
-        return f"training needs Keras and a backend ({error}): pip install 'spleenseg[train]'"
+        return f"training needs Keras and a backend ({error}): {INSTALL['tensorflow']}"
     if wanted not in INSTALL:
         return f"KERAS_BACKEND is '{wanted}'; there are {', '.join(INSTALL)}"
     return f"KERAS_BACKEND is {wanted}, which is not installed ({error}): {INSTALL[wanted]}, or unset KERAS_BACKEND"

@@ -40,7 +40,7 @@ def check_loggers(config: Config) -> None:
     """
     for key, module in _NEEDED.items():
         if getattr(config.train, key) and find_spec(module) is None:
-            raise config.error("train", key, f'is True, but its package is missing: pip install "spleenseg[{key}]"')
+            raise config.error("train", key, f"is True, but its package is missing: {install_command(key)}")
 
 
 @contextmanager
