@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spleenseg.config import Config
+from spleenseg.errors import install_command
 from spleenseg.models.run_folder import RunFolder
 from spleenseg.training.state import TrainState
 
