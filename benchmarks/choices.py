@@ -15,6 +15,7 @@ difference   for each, the mean of its Dice less the recommended config's, with 
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import time
@@ -71,15 +72,22 @@ def main() -> None:
             started = time.perf_counter()
             found[name] = {"dice": trained(configured(root, RECOMMENDED, SIDE, steps, 1, CHOICES[name]))}
             print(f"{name}: Dice {mean(found[name]):.4f}, {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    result = {
+            if options.json and name != names[-1]:  # what is known so far, should the rest be stopped
+                options.json.write_text(json.dumps(compared(found, steps), indent=2) + "\n")
+    report(compared(found, steps), options.json)
+
+
+def compared(found: dict[str, dict[str, Any]], steps: int) -> dict[str, Any]:
+    """Return what is reported of the trainings so far."""
+    recommended = found[RECOMMENDED]
+    return {
         "dice": {name: round(mean(judged), 4) for name, judged in found.items()},
-        "difference": {name: gain(found[name], found[RECOMMENDED]) for name in names[1:]},
+        "difference": {name: gain(judged, recommended) for name, judged in found.items() if name != RECOMMENDED},
         "steps": steps,
-        "patients_held_out": len(found[RECOMMENDED]["dice"]),
+        "patients_held_out": len(recommended["dice"]),
         "machine": machine(),
         "versions": versions("spleenseg", "keras", "tensorflow-cpu"),
     }
-    report(result, options.json)
 
 
 def trained(config: Config) -> dict[str, float]:
