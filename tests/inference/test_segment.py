@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import permutations, product
 from pathlib import Path
@@ -277,6 +278,49 @@ def test_a_mask_corrected_by_hand_is_never_overwritten(tmp_path, run):
     assert [scan.status for scan in summary.scans] == ["failed", "kept"]
     assert "changed since" in summary.failed[0].message
     assert (tmp_path / "out" / "a.nii.gz").read_bytes() == b"corrected by hand"
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_mask_drawn_where_a_scan_failed_is_never_overwritten(tmp_path, run, others):
+    write_scan(tmp_path / "ct" / "s.nii.gz", blocks((2, 32, 16)))
+    for index in range(others):
+        write_scan(tmp_path / "ct" / f"other_{index}.nii.gz", blocks((2, 32, 16)))
+    with suppress(UserError):  # of a scan alone
+        segment([tmp_path / "ct"], tmp_path / "out", run, max_memory="100MB")
+    assert not (tmp_path / "out" / "s.nii.gz").exists()
+    (tmp_path / "out" / "s.nii.gz").write_text("mine")
+    with pytest.raises(UserError, match="did not make it"):
+        segment([tmp_path / "ct"], tmp_path / "out", run, resume=True)
+    assert (tmp_path / "out" / "s.nii.gz").read_text() == "mine"
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
+def test_a_table_made_where_the_only_scan_failed_is_never_overwritten(tmp_path, run, monkeypatch, failure):
+    def fails(*args, **kwargs):
+        raise failure
+
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    monkeypatch.setattr(one_scan, "measure", fails)
+    with pytest.raises(failure):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    monkeypatch.undo()
+    (tmp_path / "out" / "volumes.csv").write_text("mine")
+    with pytest.raises(UserError, match="did not make it"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, resume=True)
+
+
+def test_a_mask_left_by_an_interrupted_scan_and_corrected_is_never_overwritten(tmp_path, run, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    monkeypatch.setattr(one_scan, "measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    monkeypatch.undo()
+    (tmp_path / "out" / "a.nii.gz").write_bytes(b"corrected by hand")
+    with pytest.raises(UserError, match="changed since"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, resume=True)
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a_overlay.png", "volumes.csv", "run.log.csv"])

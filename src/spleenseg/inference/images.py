@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from spleenseg.inference.tiling import tiled_probabilities
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.render import STYLES
 
-_SAVE_EVERY = 64  # pictures between two writings of the record
+_NOTED, _NOTED_SHARE = 8, 100  # at least so many pictures, a hundredth of all: writing the record takes its length
 
 
 def infer(
@@ -126,21 +127,28 @@ class _Job:
         """Predict and write; return how many pictures were kept as they are."""
         settings = fingerprint(predictor.settings, self.drawing.facts(), self._tiling_facts())
         todo = [file for file in self.files if not (resume and self._finished(file, settings))]
-        for file in todo:
+        for ledger in self.ledgers:
+            ledger.require_ours(map(output_name, todo))
+        step = max(_NOTED, len(self.files) // _NOTED_SHARE)
+        with ExitStack() as undone:
+            for ledger in self.ledgers:
+                undone.enter_context(ledger.undone_if_it_fails())
+            with reporter.task("segmenting images", len(todo)) as task:
+                for done, (file, image, found) in enumerate(self._predicted(todo, predictor)):
+                    if done % step == 0:
+                        self._note(todo[done : done + step], settings)
+                    self._write(file, image, predictor.labels(found))
+                    task.advance(note=file.name)
+            self._save()
+        return len(self.files) - len(todo)
+
+    def _note(self, files: Sequence[SliceFile], settings: str) -> None:
+        """Note what is written next: whatever kills the run, nothing further counts as ours."""
+        for file in files:
             source = source_of(file.image)
             for ledger in self.ledgers:
                 ledger.begin(file.image.stem, source, settings, [output_name(file)])
         self._save()
-        try:
-            with reporter.task("segmenting images", len(todo)) as task:
-                for count, (file, image, found) in enumerate(self._predicted(todo, predictor), start=1):
-                    self._write(file, image, predictor.labels(found))
-                    task.advance(note=file.name)
-                    if count % _SAVE_EVERY == 0:
-                        self._save()
-        finally:
-            self._save()
-        return len(self.files) - len(todo)
 
     def _finished(self, file: SliceFile, settings: str) -> bool:
         name, source = file.image.stem, source_of(file.image)
