@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import permutations, product
@@ -524,6 +525,75 @@ def test_files_below_that_are_not_taken_are_counted_in_one_line(tmp_path):
     remarks = Remarks()
     assert len(find_scans([tmp_path, tmp_path / "more"], remarks)) == 3
     assert not remarks.warnings
+
+
+def breakages(folder, good):
+    """Make broken scans of every kind in a folder; return their cases, sorted."""
+    (folder / "series").mkdir(parents=True)
+    for index in range(3):
+        (folder / "series" / f"{index}.dcm").touch()
+    (folder / "series" / "README.txt").write_text("of the exporter")
+    (folder / "text.zip").write_bytes(b"no archive")
+    with zipfile.ZipFile(folder / "cut.zip", "w") as archive:
+        for file in good.iterdir():
+            archive.write(file, file.name)
+    whole = (folder / "cut.zip").read_bytes()
+    (folder / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    (folder / "dead.nii.gz").symlink_to(folder / "gone")
+    (folder / "circle.mha").symlink_to(folder / "circle.mha")
+    for name in ("zero.dcm", "empty.nii.gz", "header.nrrd"):
+        (folder / name).touch()
+    return ["circle", "cut", "dead", "empty", "header", "series", "text", "zero"]
+
+
+def test_broken_scans_of_every_kind_fail_by_name_and_the_others_go_on(tmp_path, run):
+    good = write_series(tmp_path / "ct" / "good", blocks((2, 32, 16)))
+    cases = breakages(tmp_path / "ct", good)
+    (tmp_path / "ct" / "notes.txt").write_text("no scan")
+    summary = segment([tmp_path / "ct"], tmp_path / "out", run)
+    assert {scan.case: scan.status for scan in summary.scans} == {"good": "done", **dict.fromkeys(cases, "failed")}
+    log = {row["case"]: row["message"] for row in rows(tmp_path / "out" / "run.log.csv")}
+    assert "0.dcm (and 2 more): no DICOM header" in log["series"]
+    assert "not a zip archive" in log["text"]
+    assert "zero.dcm: no DICOM header" in log["zero"]
+
+
+def test_a_broken_scan_that_is_named_does_not_keep_the_others_from_being_segmented(tmp_path, run):
+    good = write_series(tmp_path / "good", blocks((2, 32, 16)))
+    breakages(tmp_path / "ct", good)
+    given = [tmp_path / "ct" / name for name in ("text.zip", "dead.nii.gz", "zero.dcm", "series")]
+    summary = segment([given[0], good, *given[1:]], tmp_path / "out", run)
+    assert sorted((scan.case, scan.status) for scan in summary.scans) == [
+        ("dead", "failed"),
+        ("good", "done"),
+        ("series", "failed"),
+        ("text", "failed"),
+        ("zero", "failed"),
+    ]
+    with pytest.raises(UserError, match="not a zip archive"):
+        segment(given[:1], tmp_path / "alone", run)
+
+
+def test_series_behind_links_are_taken_once_and_links_in_circles_end(tmp_path):
+    outside = write_series(tmp_path / "disk" / "DICOM", blocks((1, 8, 8)))
+    ct = tmp_path / "study" / "ct"
+    write_series(ct / "z_real", blocks((1, 8, 8)))
+    (ct / "p1").symlink_to(outside)
+    (ct / "a_link").symlink_to(ct / "z_real")
+    (ct / "self").symlink_to(ct)
+    (ct / "z_real" / "up").symlink_to(tmp_path)
+    (ct / "z_real" / "root").symlink_to("/")
+    write_series(tmp_path / "study" / "other", blocks((1, 8, 8)))
+    assert [(scan.case, scan.path) for scan in find_scans([ct])] == [("p1", ct / "p1"), ("z_real", ct / "z_real")]
+
+
+def test_a_pattern_with_two_stars_reaches_every_depth_but_not_what_was_written(tmp_path, run):
+    for name in ("a", "x/b", "x/y/c"):
+        write_scan(tmp_path / "ct" / f"{name}.nii.gz", blocks((2, 32, 16)))
+    pattern = tmp_path / "ct" / "**" / "*.nii.gz"
+    assert [scan.case for scan in find_scans([pattern])] == ["a", "b", "c"]
+    segment([pattern], tmp_path / "ct" / "out", run)
+    assert [scan.case for scan in find_scans([pattern])] == ["a", "b", "c"]
 
 
 def test_a_folder_whose_scans_lie_deeper_says_where(tmp_path):

@@ -80,7 +80,12 @@ def stem(path: Path) -> str:
 
 def accepts(path: Path) -> bool:
     """Say whether a path is a file of this kind, by its name."""
-    return path.name.lower().endswith(SUFFIXES) and path.is_file()
+    return means(path) and path.is_file()
+
+
+def means(path: Path) -> bool:
+    """Say whether a path, if it is no folder, has the name of a file of this kind."""
+    return path.name.lower().endswith(SUFFIXES) and not path.is_dir()
 
 
 def read(path: Path, options: ReadOptions) -> Volume:

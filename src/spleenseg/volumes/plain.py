@@ -23,7 +23,12 @@ _READERS: dict[str, Callable[[Path], Block]] = {
 
 def accepts(path: Path) -> bool:
     """Say whether a path is a file of these kinds, by its name."""
-    return path.suffix.lower() in _READERS and path.is_file()
+    return means(path) and path.is_file()
+
+
+def means(path: Path) -> bool:
+    """Say whether a path, if it is no folder, has the name of a file of these kinds."""
+    return path.suffix.lower() in _READERS and not path.is_dir()
 
 
 def read(path: Path, options: ReadOptions) -> Volume:

@@ -106,6 +106,14 @@ def holds_dicom(path: Path) -> bool:
         return False
 
 
+def holds_suffix(folder: Path) -> bool:
+    """Say whether a folder's own files end in .dcm, or one of them."""
+    try:
+        return any(_may_be_image(file) and file.suffix.lower() == SUFFIX for file in folder.iterdir())
+    except OSError:
+        return False
+
+
 def members(path: Path) -> list[Member]:
     """List the DICOM files at `path`, by name.
 
