@@ -66,37 +66,38 @@ def infer(
 
     Raises:
         UserError: no trained model, no pictures, a picture that cannot be read, or folders that hold
-            pictures to be read or files of somebody else's.
+            pictures to be read or files of somebody else's, or that another run writes to.
     """
     if not isinstance(config, Config):
         config = load_config(config, overrides)
     for line in config.warnings:
         reporter.warn(line)
     style = _known_style(overlay_style or config.segmentation.overlay_style)
-    job = _Job.plan(config, style, tiled)
-    threshold = _threshold(config, tiled)
-    predictor = load_predictor(
-        config if model is None else Path(model),
-        engine=engine,
-        precision=precision,
-        batch_size=config.eval.batch_size,
-        threshold=threshold,
-        reporter=reporter,
-    )
-    if predictor.expectation.windows:
-        raise UserError(
-            f"the model in {model or config.folder} sees several HU windows, a picture shows one: segment the scans"
+    with ExitStack() as locks:
+        job = _Job.plan(config, style, tiled, locks)
+        threshold = _threshold(config, tiled)
+        predictor = load_predictor(
+            config if model is None else Path(model),
+            engine=engine,
+            precision=precision,
+            batch_size=config.eval.batch_size,
+            threshold=threshold,
+            reporter=reporter,
         )
-    _require_pixel_sizes(job, predictor.expectation.pixel_mm)
-    _warn_of_other_pictures(job.section, predictor, reporter)
-    kept = job.run(predictor, resume, reporter)
-    leftovers = tuple(sorted(set(job.ledgers[0].items) - {file.image.stem for file in job.files}))
-    if leftovers:
-        reporter.warn(
-            f"{job.ledgers[0].folder} still holds {len(leftovers)} masks of an earlier run ({leftovers[0]}...)"
-        )
-    folders = [ledger.folder for ledger in job.ledgers]
-    return InferSummary(len(job.files), kept, folders[0], folders[1] if len(folders) > 1 else None, leftovers)
+        if predictor.expectation.windows:
+            raise UserError(
+                f"the model in {model or config.folder} sees several HU windows, a picture shows one: segment the scans"
+            )
+        _require_pixel_sizes(job, predictor.expectation.pixel_mm)
+        _warn_of_other_pictures(job.section, predictor, reporter)
+        kept = job.run(predictor, resume, reporter)
+        leftovers = tuple(sorted(set(job.ledgers[0].items) - {file.image.stem for file in job.files}))
+        if leftovers:
+            reporter.warn(
+                f"{job.ledgers[0].folder} still holds {len(leftovers)} masks of an earlier run ({leftovers[0]}...)"
+            )
+        folders = [ledger.folder for ledger in job.ledgers]
+        return InferSummary(len(job.files), kept, folders[0], folders[1] if len(folders) > 1 else None, leftovers)
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,14 @@ class _Job:
     tiles: tuple[int, int] | None
 
     @classmethod
-    def plan(cls, config: Config, style: str, tiled: bool) -> _Job:
-        """Look at everything that can be known to fail before a model is loaded."""
+    def plan(cls, config: Config, style: str, tiled: bool, locks: ExitStack) -> _Job:
+        """Look at everything that can be known to fail before a model is loaded; hold the folders by `locks`."""
         section = read_section(config, "tiledinfer" if tiled and config.tiledinfer.images_dir else "infer")
         refuse_shared_names(section.files)
         masks, overlays = output_folders(config, tiled)
         outputs = [masks, *([overlays] if overlays is not None and style != "off" else [])]
         images = section.files[0].image.parent
-        ledgers = tuple(claimed(folder, images, masks) for folder in outputs)
+        ledgers = tuple(claimed(folder, images, masks, locks) for folder in outputs)
         return cls(config, section, ledgers, Drawing.of(config, style), _tiles(config) if tiled else None)
 
     @property
