@@ -172,13 +172,13 @@ def test_archives_beyond_the_limits_encrypted_or_damaged_are_refused(
         members(path)
 
 
-@pytest.mark.parametrize("content", [b"", bytes(100), bytes(200)])
+@pytest.mark.parametrize("size", [0, 100, 200])
 @pytest.mark.parametrize("name", ["z.dcm", "Z.DCM", "IM0009", "IM12"])
 def test_a_file_that_should_be_an_image_and_is_none_is_named_in_a_folder_and_in_an_archive(
-    name: str, content: bytes, tmp_path: Path
+    name: str, size: int, tmp_path: Path
 ) -> None:
     folder = write_series(tmp_path / "ct", HU)
-    (folder / name).write_bytes(content)
+    (folder / name).write_bytes(bytes(size))
     with zipfile.ZipFile(tmp_path / "ct.zip", "w") as archive:
         for file in folder.iterdir():
             archive.write(file, f"export/{file.name}")

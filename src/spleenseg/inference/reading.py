@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from spleenseg.errors import UserError
@@ -38,14 +39,19 @@ class Reading:
         return "".join(f" {key}={value}" for key, value in words.items() if value is not None)
 
 
-def read_ct(scan: Scan, reading: Reading) -> Volume:
+def read_ct(scan: Scan, reading: Reading, admit: Callable[[tuple[int, int, int]], object] | None = None) -> Volume:
     """Read a scan; what looks odd, and axes that look the wrong way round, stand in its notes.
+
+    Args:
+        scan: the scan.
+        reading: how.
+        admit: is told the shape (z, y, x) before voxels are decoded, and may refuse it.
 
     Raises:
         UserError: it cannot be read, says that it is no CT, or shows that it is none of an abdomen.
     """
     volume = read_volume(
-        scan.path, series=reading.series, allow_gaps=reading.allow_gaps, orientation=reading.orientation
+        scan.path, series=reading.series, allow_gaps=reading.allow_gaps, orientation=reading.orientation, admit=admit
     )
     if volume.modality not in (None, "CT"):
         raise UserError(f"{scan.path}: is {volume.modality}; only CT can be segmented")

@@ -74,6 +74,7 @@ def read_volume(
     allow_gaps: bool = False,
     orientation: str | None = None,
     key: bytes | None = None,
+    admit: Callable[[tuple[int, int, int]], object] | None = None,
 ) -> Volume:
     """Read a scan into the one orientation: [z, y, x] int16 HU, x -> Left, y -> Posterior, z -> Superior.
 
@@ -84,12 +85,13 @@ def read_volume(
         allow_gaps: resample a DICOM series with missing or uneven slices onto even positions; `notes` says so.
         orientation: where the stored axes run to, such as "LAS", against what the file says; `notes` says so.
         key: key of the pseudonym `patient`; without it `patient` is the case.
+        admit: is told the shape (z, y, x) before voxels are decoded; what it raises ends the reading.
 
     Raises:
         UserError: the path is missing, of no known kind, damaged, or no volume of int16 HU with a geometry.
     """
     path = Path(path)
-    return _require_format(path).read(path, ReadOptions(modality, series, allow_gaps, orientation, key))
+    return _require_format(path).read(path, ReadOptions(modality, series, allow_gaps, orientation, key, admit))
 
 
 def read_labels(path: Path | str, like: Volume) -> NDArray[np.uint8]:
