@@ -354,6 +354,34 @@ def test_an_output_folder_that_holds_an_input_is_refused(tmp_path, run, target):
     assert len(list((tmp_path / "ct").iterdir())) == 1
 
 
+def test_an_output_folder_that_is_the_input_is_named_where_both_are_a_dot(tmp_path, run, monkeypatch):
+    write_series(tmp_path / "CT_1", blocks((2, 32, 16)))
+    monkeypatch.chdir(tmp_path / "CT_1")
+    with pytest.raises(UserError, match="holds the input CT_1;"):
+        segment(["."], ".", run)
+
+
+def test_asking_for_a_series_of_what_is_no_dicom_is_warned_of(tmp_path, run):
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    remarks = Remarks()
+    segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, reading=reading.Reading(series="99"), reporter=remarks)
+    assert "a: is no DICOM; --series 99 says nothing about it" in remarks.warnings
+
+
+def test_a_scan_whose_lengths_are_metres_of_unknown_unit_fails_and_stated_ones_are_read(tmp_path, run):
+    import nibabel
+
+    hu = blocks((2, 32, 16)).transpose(2, 1, 0)
+    for name, unit in (("stated", "meter"), ("unknown", "unknown")):
+        image = nibabel.Nifti1Image(hu, np.diag([-0.0008, -0.0007, 0.003, 1]))
+        image.header.set_xyzt_units(unit)
+        (tmp_path / "ct").mkdir(exist_ok=True)
+        nibabel.save(image, tmp_path / "ct" / f"{name}.nii.gz")
+    summary = segment([tmp_path / "ct"], tmp_path / "out", run)
+    assert [(scan.case, scan.status) for scan in summary.scans] == [("stated", "done"), ("unknown", "failed")]
+    assert "voxels of 0.0008x0.0007x0.003 mm are too small" in summary.failed[0].message
+
+
 def test_a_link_to_a_scan_elsewhere_is_not_written_over_either(tmp_path, run):
     write_scan(tmp_path / "real" / "a.nii.gz", blocks((2, 32, 16)))
     (tmp_path / "ct").mkdir()

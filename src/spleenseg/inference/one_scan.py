@@ -76,6 +76,8 @@ class OneScan:
         volume = read_ct(scan, self.reading, self._plan)
         if "dicom-seg" in self.formats and volume.source is None:
             raise UserError(f"{scan.path}: is no DICOM, so no DICOM SEG can refer to it; leave --format dicom-seg out")
+        if self.reading.series is not None and volume.source is None:
+            self.reporter.warn(f"{scan.case}: is no DICOM; --series {self.reading.series} says nothing about it")
         for note in volume.notes:
             self.reporter.warn(f"{scan.case}: {note}")
         return volume
