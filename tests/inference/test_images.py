@@ -14,6 +14,7 @@ from spleenseg.errors import UserError
 from spleenseg.inference import images as images_module
 from spleenseg.inference.export import export
 from spleenseg.inference.images import agreed, infer
+from spleenseg.inference.ledger import Ledger
 from spleenseg.progress import Silent
 from spleenseg.render import color, overlay
 
@@ -222,6 +223,41 @@ def test_a_run_that_died_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.undo()
     infer(config, resume=True)
     assert (digest(tmp_path / "masks"), digest(tmp_path / "merged")) == whole
+
+
+@pytest.mark.parametrize("folder", ["masks", "merged"])
+def test_a_mask_drawn_where_a_picture_failed_is_never_overwritten(tmp_path, folder):
+    config = project(tmp_path)
+    whole = (tmp_path / "in" / "1.png").read_bytes()
+    (tmp_path / "in" / "1.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"1\.png"):
+        infer(config)
+    (tmp_path / "in" / "1.png").write_bytes(whole)
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / "1.png").write_text("drawn by hand")
+    for resume in (False, True):
+        with pytest.raises(UserError, match="did not make"):
+            infer(config, resume=resume)
+    assert (tmp_path / folder / "1.png").read_text() == "drawn by hand"
+
+
+def test_a_killed_run_has_noted_only_what_it_was_about_to_write(tmp_path, monkeypatch):
+    config = project(tmp_path)
+    for index in range(3, 30):
+        Image.fromarray(grey_blocks((32, 16), index)).save(tmp_path / "in" / f"{index:02}.png")
+    noted = []
+
+    def killed(ledger):  # nothing is tidied up after a kill
+        monkeypatch.setattr(Ledger, "save", lambda ledger: None)
+        real(ledger)
+        noted.extend(ledger.items)
+        raise Killed
+
+    real = Ledger.save
+    monkeypatch.setattr(Ledger, "save", killed)
+    with pytest.raises(Killed):
+        infer(config)
+    assert 0 < len(noted) <= 8
 
 
 def test_the_folder_of_the_images_is_never_written_into(tmp_path):

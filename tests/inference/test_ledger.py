@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from spleenseg.errors import UserError
@@ -67,6 +69,57 @@ def test_a_run_killed_between_writing_and_sealing_can_go_on_but_is_not_finished(
     assert not again.finished("a", "s", "t", ["a.png"])
     again.begin("a", "s", "t", ["a.png"])
     assert not (tmp_path / ".writing-x.png").exists()
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("failure", [ValueError, Killed])
+def test_after_a_failure_a_name_without_a_file_is_the_users(tmp_path, failure):
+    ledger = Ledger(tmp_path)
+    with suppress(failure), ledger.undone_if_it_fails():
+        ledger.begin("a", "s", "t", ["a.png", "a_overlay.png"])
+        ledger.save()
+        (tmp_path / "a_overlay.png").write_text("written")
+        raise failure
+    again = Ledger(tmp_path)
+    (tmp_path / "a.png").write_text("drawn by hand")
+    with pytest.raises(UserError, match="did not make it"):
+        again.begin("a", "s", "t", ["a.png", "a_overlay.png"])
+    assert not again.finished("a", "s", "t", ["a_overlay.png"])
+    again.begin("a", "s", "t", ["a_overlay.png"])
+
+
+def test_what_a_failed_run_did_write_is_not_overwritten_once_it_is_corrected(tmp_path):
+    ledger = Ledger(tmp_path)
+    with suppress(Killed), ledger.undone_if_it_fails():
+        ledger.begin("a", "s", "t", ["a.png"])
+        (tmp_path / "a.png").write_text("written")
+        raise Killed
+    (tmp_path / "a.png").write_text("corrected by hand")
+    with pytest.raises(UserError, match="changed since"):
+        Ledger(tmp_path).begin("a", "s", "t", ["a.png"])
+
+
+def test_a_failure_leaves_an_earlier_result_as_it_is_and_one_without_a_file_no_entry(tmp_path):
+    make(tmp_path)
+    ledger = Ledger(tmp_path)
+    with suppress(Killed), ledger.undone_if_it_fails():
+        ledger.begin("a", "s", "t", ["a.png", "a_prob.png"])
+        ledger.begin("b", "s", "t", ["b.png"])
+        raise Killed
+    again = Ledger(tmp_path)
+    assert again.finished("a", "s", "t", ["a.png"])
+    assert again.items["a"].rows == [["a", 1.5, None]]
+    assert list(again.items) == ["a"]
+
+
+def test_the_record_is_the_same_whatever_the_order_in_which_inputs_were_finished(tmp_path):
+    for folder, names in (("x", "ab"), ("y", "ba")):
+        for name in names:
+            make(tmp_path / folder, name)
+    assert (tmp_path / "x" / LEDGER_NAME).read_bytes() == (tmp_path / "y" / LEDGER_NAME).read_bytes()
 
 
 def test_strangers_are_named_but_not_hidden_and_desktop_files(tmp_path):

@@ -13,8 +13,10 @@ import pytest
 
 from spleenseg.errors import UserError
 from spleenseg.inference.memory import KERAS_LIBRARIES, NetworkMemory, bytes_of, on_disk, plan
+from spleenseg.inference.reading import Reading
 from spleenseg.inference.segment import segment
 
+from ..volumes.dicom_files import write_series
 from .runs import blocks, brightness_run, write_scan
 
 LONG = (1000, 512, 512)
@@ -47,6 +49,41 @@ def test_a_scan_beyond_the_limit_is_refused_with_what_it_needs_and_that_is_enoug
     with pytest.raises(UserError, match=r"512x512x1000 voxels need 1\.7 GB, more than --max-memory allows \(1 GB\)"):
         plan(LONG, 10**9, 4, FAST, keep_probability=True)
     assert plan(LONG, 17 * 10**8, 4, FAST, keep_probability=True).batch_size == 1
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.nrrd", "a.mha", "a"])
+@pytest.mark.parametrize("orientation", [None, "SAL"])
+def test_a_scan_beyond_the_limit_is_refused_before_its_voxels_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, orientation: str | None
+) -> None:
+    def decoded(*args: object) -> None:
+        raise AssertionError("voxels were decoded")
+
+    run, hu = brightness_run(tmp_path / "run", [0.5]), blocks((3, 32, 16))
+    if name == "a":
+        write_series(tmp_path / name, hu)
+    else:
+        write_any(tmp_path / name, hu)
+    for place in ("gzipped.inflate", "blocks.unpack", "nifti.as_int16", "dicom.scan._stored"):
+        monkeypatch.setattr(f"spleenseg.volumes.{place}", decoded)
+    size = "3x32x16" if orientation else "16x32x3"
+    with pytest.raises(UserError, match=f"^{size} voxels need .* more than --max-memory allows"):
+        segment([tmp_path / name], tmp_path / "out", run, reading=Reading(orientation=orientation), max_memory="100MB")
+
+
+def write_any(path: Path, hu: np.ndarray) -> None:
+    """Write HU [z, y, x] as NIfTI, NRRD or MetaImage whose stored axes are Left, Posterior, Superior."""
+    sizes = " ".join(map(str, hu.shape[::-1]))
+    if path.suffix == ".nrrd":
+        space = "space: left-posterior-superior\nspace directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)"
+        head = f"NRRD0004\ntype: short\ndimension: 3\nsizes: {sizes}\n{space}\nencoding: raw\n\n"
+    elif path.suffix == ".mha":
+        place = "TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\nElementSpacing = 1 1 1"
+        head = f"NDims = 3\nDimSize = {sizes}\n{place}\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+    else:
+        write_scan(path, hu)
+        return
+    path.write_bytes(head.encode() + hu.astype("<i2").tobytes())
 
 
 def test_weights_and_all_members_of_an_ensemble_count() -> None:

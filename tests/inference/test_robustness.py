@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -39,12 +40,31 @@ def broken(good: bytes) -> list[bytes]:
     return [b"", b"this is no scan", good[: len(good) // 2], bytes(turned), good[:40]]
 
 
+def broken_series(folder: Path) -> None:
+    """Write a series that lacks all but the name of its last image."""
+    write_series(folder, blocks((3, 32, 16)))
+    (folder / "IM0002").write_bytes(b"")
+
+
+def broken_archive(folder: Path) -> None:
+    """Write an archive of a series that is cut off."""
+    series = write_series(folder.with_name("whole"), blocks((3, 32, 16)))
+    path = Path(shutil.make_archive(str(folder), "zip", series))
+    shutil.rmtree(series)
+    path.write_bytes(path.read_bytes()[:-200])
+
+
 def cohort(folder: Path, good: int, bad: int) -> None:
+    """Write good scans and broken ones, their kinds in turn."""
     for index in range(good):
         write_scan(folder / f"good_{index:03}.nii.gz", blocks((12, 32, 16), seed=index))
     kinds = broken((folder / "good_000.nii.gz").read_bytes())
     for index in range(bad):
-        (folder / f"bad_{index:03}.nii.gz").write_bytes(kinds[index % len(kinds)])
+        path, kind = folder / f"bad_{index:03}", index % (len(kinds) + 2)
+        if kind < 2:
+            (broken_series, broken_archive)[kind](path)
+        else:
+            path.with_suffix(".nii.gz").write_bytes(kinds[kind - 2])
 
 
 def start(folder: Path, out: Path, model: Path, *more: str) -> subprocess.Popen[str]:
@@ -68,7 +88,7 @@ def finished(out: Path) -> dict[str, int]:
     return {case + end: (out / (case + end)).stat().st_mtime_ns for case in cases for end in ends}
 
 
-@pytest.mark.parametrize(("good", "bad"), [(9, 3), pytest.param(190, 10, marks=pytest.mark.full)])
+@pytest.mark.parametrize(("good", "bad"), [(9, 4), pytest.param(190, 10, marks=pytest.mark.full)])
 def test_a_cohort_killed_three_times_ends_as_if_it_never_was(tmp_path: Path, model: Path, good: int, bad: int) -> None:
     cohort(tmp_path / "ct", good, bad)
     whole = start(tmp_path / "ct", tmp_path / "whole", model)

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import permutations, product
 from pathlib import Path
@@ -279,6 +281,49 @@ def test_a_mask_corrected_by_hand_is_never_overwritten(tmp_path, run):
     assert (tmp_path / "out" / "a.nii.gz").read_bytes() == b"corrected by hand"
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_mask_drawn_where_a_scan_failed_is_never_overwritten(tmp_path, run, others):
+    write_scan(tmp_path / "ct" / "s.nii.gz", blocks((2, 32, 16)))
+    for index in range(others):
+        write_scan(tmp_path / "ct" / f"other_{index}.nii.gz", blocks((2, 32, 16)))
+    with suppress(UserError):  # of a scan alone
+        segment([tmp_path / "ct"], tmp_path / "out", run, max_memory="100MB")
+    assert not (tmp_path / "out" / "s.nii.gz").exists()
+    (tmp_path / "out" / "s.nii.gz").write_text("mine")
+    with pytest.raises(UserError, match="did not make it"):
+        segment([tmp_path / "ct"], tmp_path / "out", run, resume=True)
+    assert (tmp_path / "out" / "s.nii.gz").read_text() == "mine"
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
+def test_a_table_made_where_the_only_scan_failed_is_never_overwritten(tmp_path, run, monkeypatch, failure):
+    def fails(*args, **kwargs):
+        raise failure
+
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    monkeypatch.setattr(one_scan, "measure", fails)
+    with pytest.raises(failure):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    monkeypatch.undo()
+    (tmp_path / "out" / "volumes.csv").write_text("mine")
+    with pytest.raises(UserError, match="did not make it"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, resume=True)
+
+
+def test_a_mask_left_by_an_interrupted_scan_and_corrected_is_never_overwritten(tmp_path, run, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    monkeypatch.setattr(one_scan, "measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
+    monkeypatch.undo()
+    (tmp_path / "out" / "a.nii.gz").write_bytes(b"corrected by hand")
+    with pytest.raises(UserError, match="changed since"):
+        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, resume=True)
+
+
 @pytest.mark.parametrize("name", ["a.nii.gz", "a_overlay.png", "volumes.csv", "run.log.csv"])
 @pytest.mark.parametrize("resume", [False, True])
 def test_files_of_the_users_are_never_overwritten(tmp_path, run, name, resume):
@@ -307,6 +352,34 @@ def test_an_output_folder_that_holds_an_input_is_refused(tmp_path, run, target):
         segment([tmp_path / "ct" / "a.nii.gz"], tmp_path / target, run)
     assert (tmp_path / "ct" / "a.nii.gz").read_bytes() == before
     assert len(list((tmp_path / "ct").iterdir())) == 1
+
+
+def test_an_output_folder_that_is_the_input_is_named_where_both_are_a_dot(tmp_path, run, monkeypatch):
+    write_series(tmp_path / "CT_1", blocks((2, 32, 16)))
+    monkeypatch.chdir(tmp_path / "CT_1")
+    with pytest.raises(UserError, match="holds the input CT_1;"):
+        segment(["."], ".", run)
+
+
+def test_asking_for_a_series_of_what_is_no_dicom_is_warned_of(tmp_path, run):
+    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
+    remarks = Remarks()
+    segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, reading=reading.Reading(series="99"), reporter=remarks)
+    assert "a: is no DICOM; --series 99 says nothing about it" in remarks.warnings
+
+
+def test_a_scan_whose_lengths_are_metres_of_unknown_unit_fails_and_stated_ones_are_read(tmp_path, run):
+    import nibabel
+
+    hu = blocks((2, 32, 16)).transpose(2, 1, 0)
+    for name, unit in (("stated", "meter"), ("unknown", "unknown")):
+        image = nibabel.Nifti1Image(hu, np.diag([-0.0008, -0.0007, 0.003, 1]))
+        image.header.set_xyzt_units(unit)
+        (tmp_path / "ct").mkdir(exist_ok=True)
+        nibabel.save(image, tmp_path / "ct" / f"{name}.nii.gz")
+    summary = segment([tmp_path / "ct"], tmp_path / "out", run)
+    assert [(scan.case, scan.status) for scan in summary.scans] == [("stated", "done"), ("unknown", "failed")]
+    assert "voxels of 0.0008x0.0007x0.003 mm are too small" in summary.failed[0].message
 
 
 def test_a_link_to_a_scan_elsewhere_is_not_written_over_either(tmp_path, run):
@@ -480,6 +553,75 @@ def test_files_below_that_are_not_taken_are_counted_in_one_line(tmp_path):
     remarks = Remarks()
     assert len(find_scans([tmp_path, tmp_path / "more"], remarks)) == 3
     assert not remarks.warnings
+
+
+def breakages(folder, good):
+    """Make broken scans of every kind in a folder; return their cases, sorted."""
+    (folder / "series").mkdir(parents=True)
+    for index in range(3):
+        (folder / "series" / f"{index}.dcm").touch()
+    (folder / "series" / "README.txt").write_text("of the exporter")
+    (folder / "text.zip").write_bytes(b"no archive")
+    with zipfile.ZipFile(folder / "cut.zip", "w") as archive:
+        for file in good.iterdir():
+            archive.write(file, file.name)
+    whole = (folder / "cut.zip").read_bytes()
+    (folder / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    (folder / "dead.nii.gz").symlink_to(folder / "gone")
+    (folder / "circle.mha").symlink_to(folder / "circle.mha")
+    for name in ("zero.dcm", "empty.nii.gz", "header.nrrd"):
+        (folder / name).touch()
+    return ["circle", "cut", "dead", "empty", "header", "series", "text", "zero"]
+
+
+def test_broken_scans_of_every_kind_fail_by_name_and_the_others_go_on(tmp_path, run):
+    good = write_series(tmp_path / "ct" / "good", blocks((2, 32, 16)))
+    cases = breakages(tmp_path / "ct", good)
+    (tmp_path / "ct" / "notes.txt").write_text("no scan")
+    summary = segment([tmp_path / "ct"], tmp_path / "out", run)
+    assert {scan.case: scan.status for scan in summary.scans} == {"good": "done", **dict.fromkeys(cases, "failed")}
+    log = {row["case"]: row["message"] for row in rows(tmp_path / "out" / "run.log.csv")}
+    assert "0.dcm (and 2 more): no DICOM header" in log["series"]
+    assert "not a zip archive" in log["text"]
+    assert "zero.dcm: no DICOM header" in log["zero"]
+
+
+def test_a_broken_scan_that_is_named_does_not_keep_the_others_from_being_segmented(tmp_path, run):
+    good = write_series(tmp_path / "good", blocks((2, 32, 16)))
+    breakages(tmp_path / "ct", good)
+    given = [tmp_path / "ct" / name for name in ("text.zip", "dead.nii.gz", "zero.dcm", "series")]
+    summary = segment([given[0], good, *given[1:]], tmp_path / "out", run)
+    assert sorted((scan.case, scan.status) for scan in summary.scans) == [
+        ("dead", "failed"),
+        ("good", "done"),
+        ("series", "failed"),
+        ("text", "failed"),
+        ("zero", "failed"),
+    ]
+    with pytest.raises(UserError, match="not a zip archive"):
+        segment(given[:1], tmp_path / "alone", run)
+
+
+def test_series_behind_links_are_taken_once_and_links_in_circles_end(tmp_path):
+    outside = write_series(tmp_path / "disk" / "DICOM", blocks((1, 8, 8)))
+    ct = tmp_path / "study" / "ct"
+    write_series(ct / "z_real", blocks((1, 8, 8)))
+    (ct / "p1").symlink_to(outside)
+    (ct / "a_link").symlink_to(ct / "z_real")
+    (ct / "self").symlink_to(ct)
+    (ct / "z_real" / "up").symlink_to(tmp_path)
+    (ct / "z_real" / "root").symlink_to("/")
+    write_series(tmp_path / "study" / "other", blocks((1, 8, 8)))
+    assert [(scan.case, scan.path) for scan in find_scans([ct])] == [("p1", ct / "p1"), ("z_real", ct / "z_real")]
+
+
+def test_a_pattern_with_two_stars_reaches_every_depth_but_not_what_was_written(tmp_path, run):
+    for name in ("a", "x/b", "x/y/c"):
+        write_scan(tmp_path / "ct" / f"{name}.nii.gz", blocks((2, 32, 16)))
+    pattern = tmp_path / "ct" / "**" / "*.nii.gz"
+    assert [scan.case for scan in find_scans([pattern])] == ["a", "b", "c"]
+    segment([pattern], tmp_path / "ct" / "out", run)
+    assert [scan.case for scan in find_scans([pattern])] == ["a", "b", "c"]
 
 
 def test_a_folder_whose_scans_lie_deeper_says_where(tmp_path):

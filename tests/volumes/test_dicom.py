@@ -172,6 +172,43 @@ def test_archives_beyond_the_limits_encrypted_or_damaged_are_refused(
         members(path)
 
 
+@pytest.mark.parametrize("size", [0, 100, 200])
+@pytest.mark.parametrize("name", ["z.dcm", "Z.DCM", "IM0009", "IM12"])
+def test_a_file_that_should_be_an_image_and_is_none_is_named_in_a_folder_and_in_an_archive(
+    name: str, size: int, tmp_path: Path
+) -> None:
+    folder = write_series(tmp_path / "ct", HU)
+    (folder / name).write_bytes(bytes(size))
+    with zipfile.ZipFile(tmp_path / "ct.zip", "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"export/{file.name}")
+    for path in (folder, tmp_path / "ct.zip"):
+        assert name in refusal(path)
+        assert "no DICOM header" in refusal(path)
+        with pytest.raises(UserError, match="no DICOM header"):
+            list_series(path)
+
+
+def test_a_link_that_leads_nowhere_is_named_and_several_broken_files_are_counted(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "ct", HU)
+    (folder / "y.dcm").symlink_to(tmp_path / "gone")
+    (folder / "z.dcm").touch()
+    assert "y.dcm (and 1 more): no DICOM header" in refusal(folder)
+
+
+def test_what_usually_lies_beside_images_is_left_aside(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "ct", HU)
+    with zipfile.ZipFile(tmp_path / "ct.zip", "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, file.name)
+        archive.writestr("__MACOSX/._a.dcm", b"of a file manager")
+        archive.writestr("README", b"")
+    for name in ("README.txt", "README", "VERSION", "DICOMDIR", "series.json", "LOCKFILE", "._IM0000", "._a.dcm"):
+        (folder / name).write_bytes(b"")
+    for path in (folder, tmp_path / "ct.zip"):
+        assert np.array_equal(read_volume(path).array, HU)
+
+
 def test_of_several_series_one_is_chosen_by_number_or_uid_and_scouts_do_not_count(tmp_path: Path) -> None:
     folder = write_series(tmp_path / "s", HU)
     scout = image(HU[0], (0, 0, 0), series="1.2.77", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesNumber=1)

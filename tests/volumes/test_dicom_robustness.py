@@ -98,6 +98,13 @@ def test_a_slice_whose_pixels_are_cut_off_is_named_and_the_rest_reads(real_data:
     assert read_volume(tmp_path, allow_gaps=True).array.shape == (20, 512, 512)
 
 
+def test_an_emptied_slice_at_the_end_of_a_series_is_named(real_data: Path, tmp_path: Path) -> None:
+    for file in (real_data / "amos-0001/dicom").iterdir():
+        shutil.copyfile(file, tmp_path / file.name)
+    (tmp_path / "amos_0001_slice0070.dcm").write_bytes(b"")
+    assert "amos_0001_slice0070.dcm: no DICOM header" in refusal(tmp_path)
+
+
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_compressed_pixels_are_those_of_the_ground_truth(name: str, real_data: Path) -> None:
     folder = real_data / GENERIC / name

@@ -38,10 +38,9 @@ class Cohort:
 
     def all(self, scans: Sequence[Scan]) -> SegmentSummary:
         """Segment what is not finished; tables and record are up to date after every scan."""
-        for entry, table in zip((_VOLUMES, _LOG), TABLES, strict=True):
-            self.ledger.begin(entry, "", self.one.settings, [table])
+        self.ledger.require_ours(TABLES)
         results = []
-        with self.reporter.task("segmenting scans", len(scans)) as task:
+        with self.ledger.undone_if_it_fails(), self.reporter.task("segmenting scans", len(scans)) as task:
             for scan in scans:
                 watch = Stopwatch()
                 results.append(self._one(scan, watch, alone=len(scans) == 1))
@@ -74,10 +73,11 @@ class Cohort:
             raise UserError(f"{folder} holds the result of another scan called {scan.case}; give another folder")
         if self.ledger.finished(scan.case, source, settings, files):
             return "kept"
-        self.ledger.begin(scan.case, source, settings, files)
-        self.ledger.save()
-        self.ledger.finish(scan.case, self.one.segmented(scan, watch))
-        self.ledger.save()
+        with self.ledger.undone_if_it_fails():
+            self.ledger.begin(scan.case, source, settings, files)
+            self.ledger.save()
+            self.ledger.finish(scan.case, self.one.segmented(scan, watch))
+            self.ledger.save()
         return "done"
 
     def _notes(self, scan: Scan) -> str | None:
@@ -86,7 +86,9 @@ class Cohort:
         return str(item.rows[0][-1]) if item and item.rows and item.rows[0][-1] else None
 
     def _write_tables(self) -> None:
-        self.ledger.save()  # it knows them before they are there, also where the first scan failed
+        for entry, table in zip((_VOLUMES, _LOG), TABLES, strict=True):
+            self.ledger.begin(entry, "", self.one.settings, [table])
+        self.ledger.save()  # it knows them before they are there
         rows = [row for _, item in sorted(self.ledger.items.items()) for row in item.rows]
         write_csv(self.ledger.folder / TABLES[0], COLUMNS, rows)
         write_csv(self.ledger.folder / TABLES[1], LOG_COLUMNS, self.log)

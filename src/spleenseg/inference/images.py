@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from spleenseg.inference.tiling import tiled_probabilities
 from spleenseg.progress import SILENT, Reporter
 from spleenseg.render import STYLES
 
-_SAVE_EVERY = 64  # pictures between two writings of the record
+_NOTED, _NOTED_SHARE = 8, 100  # at least so many pictures, a hundredth of all: writing the record takes its length
 
 
 def infer(
@@ -66,37 +67,38 @@ def infer(
 
     Raises:
         UserError: no trained model, no pictures, a picture that cannot be read, or folders that hold
-            pictures to be read or files of somebody else's.
+            pictures to be read or files of somebody else's, or that another run writes to.
     """
     if not isinstance(config, Config):
         config = load_config(config, overrides)
     for line in config.warnings:
         reporter.warn(line)
     style = _known_style(overlay_style or config.segmentation.overlay_style)
-    job = _Job.plan(config, style, tiled)
-    threshold = _threshold(config, tiled)
-    predictor = load_predictor(
-        config if model is None else Path(model),
-        engine=engine,
-        precision=precision,
-        batch_size=config.eval.batch_size,
-        threshold=threshold,
-        reporter=reporter,
-    )
-    if predictor.expectation.windows:
-        raise UserError(
-            f"the model in {model or config.folder} sees several HU windows, a picture shows one: segment the scans"
+    with ExitStack() as locks:
+        job = _Job.plan(config, style, tiled, locks)
+        threshold = _threshold(config, tiled)
+        predictor = load_predictor(
+            config if model is None else Path(model),
+            engine=engine,
+            precision=precision,
+            batch_size=config.eval.batch_size,
+            threshold=threshold,
+            reporter=reporter,
         )
-    _require_pixel_sizes(job, predictor.expectation.pixel_mm)
-    _warn_of_other_pictures(job.section, predictor, reporter)
-    kept = job.run(predictor, resume, reporter)
-    leftovers = tuple(sorted(set(job.ledgers[0].items) - {file.image.stem for file in job.files}))
-    if leftovers:
-        reporter.warn(
-            f"{job.ledgers[0].folder} still holds {len(leftovers)} masks of an earlier run ({leftovers[0]}...)"
-        )
-    folders = [ledger.folder for ledger in job.ledgers]
-    return InferSummary(len(job.files), kept, folders[0], folders[1] if len(folders) > 1 else None, leftovers)
+        if predictor.expectation.windows:
+            raise UserError(
+                f"the model in {model or config.folder} sees several HU windows, a picture shows one: segment the scans"
+            )
+        _require_pixel_sizes(job, predictor.expectation.pixel_mm)
+        _warn_of_other_pictures(job.section, predictor, reporter)
+        kept = job.run(predictor, resume, reporter)
+        leftovers = tuple(sorted(set(job.ledgers[0].items) - {file.image.stem for file in job.files}))
+        if leftovers:
+            reporter.warn(
+                f"{job.ledgers[0].folder} still holds {len(leftovers)} masks of an earlier run ({leftovers[0]}...)"
+            )
+        folders = [ledger.folder for ledger in job.ledgers]
+        return InferSummary(len(job.files), kept, folders[0], folders[1] if len(folders) > 1 else None, leftovers)
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,14 @@ class _Job:
     tiles: tuple[int, int] | None
 
     @classmethod
-    def plan(cls, config: Config, style: str, tiled: bool) -> _Job:
-        """Look at everything that can be known to fail before a model is loaded."""
+    def plan(cls, config: Config, style: str, tiled: bool, locks: ExitStack) -> _Job:
+        """Look at everything that can be known to fail before a model is loaded; hold the folders by `locks`."""
         section = read_section(config, "tiledinfer" if tiled and config.tiledinfer.images_dir else "infer")
         refuse_shared_names(section.files)
         masks, overlays = output_folders(config, tiled)
         outputs = [masks, *([overlays] if overlays is not None and style != "off" else [])]
         images = section.files[0].image.parent
-        ledgers = tuple(claimed(folder, images, masks) for folder in outputs)
+        ledgers = tuple(claimed(folder, images, masks, locks) for folder in outputs)
         return cls(config, section, ledgers, Drawing.of(config, style), _tiles(config) if tiled else None)
 
     @property
@@ -127,21 +129,28 @@ class _Job:
         """Predict and write; return how many pictures were kept as they are."""
         settings = fingerprint(predictor.settings, self.drawing.facts(), self._tiling_facts())
         todo = [file for file in self.files if not (resume and self._finished(file, settings))]
-        for file in todo:
+        for ledger in self.ledgers:
+            ledger.require_ours(map(output_name, todo))
+        step = max(_NOTED, len(self.files) // _NOTED_SHARE)
+        with ExitStack() as undone:
+            for ledger in self.ledgers:
+                undone.enter_context(ledger.undone_if_it_fails())
+            with reporter.task("segmenting images", len(todo)) as task:
+                for done, (file, image, found) in enumerate(self._predicted(todo, predictor)):
+                    if done % step == 0:
+                        self._note(todo[done : done + step], settings)
+                    self._write(file, image, predictor.labels(found))
+                    task.advance(note=file.name)
+            self._save()
+        return len(self.files) - len(todo)
+
+    def _note(self, files: Sequence[SliceFile], settings: str) -> None:
+        """Note what is written next: whatever kills the run, nothing further counts as ours."""
+        for file in files:
             source = source_of(file.image)
             for ledger in self.ledgers:
                 ledger.begin(file.image.stem, source, settings, [output_name(file)])
         self._save()
-        try:
-            with reporter.task("segmenting images", len(todo)) as task:
-                for count, (file, image, found) in enumerate(self._predicted(todo, predictor), start=1):
-                    self._write(file, image, predictor.labels(found))
-                    task.advance(note=file.name)
-                    if count % _SAVE_EVERY == 0:
-                        self._save()
-        finally:
-            self._save()
-        return len(self.files) - len(todo)
 
     def _finished(self, file: SliceFile, settings: str) -> bool:
         name, source = file.image.stem, source_of(file.image)

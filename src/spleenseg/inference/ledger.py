@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -51,7 +52,8 @@ class Ledger:
     """The record of our own files in one folder, kept in the folder as `.spleenseg.json`.
 
     A name is noted before it is written and sealed with its SHA-256 afterwards. A file is ours if it is
-    noted and unsealed (a killed run left it) or still has the sealed content.
+    noted and unsealed (a killed run left it) or still has the sealed content. A run that fails or is interrupted
+    takes back what it noted: names without a file are free again.
 
     Raises:
         UserError: the folder is a file, or the record is damaged.
@@ -61,6 +63,7 @@ class Ledger:
         self.folder = folder
         self.path = folder / LEDGER_NAME
         self._page = _Page()
+        self._before: dict[str, Item | None] = {}  # of each input that this run has begun and not finished
         if folder.exists() and not folder.is_dir():
             raise UserError(f"output folder {folder} is a file; give a folder")
         if self.path.is_file():
@@ -97,25 +100,60 @@ class Ledger:
         Raises:
             UserError: one of them exists and is not ours, or was changed since we wrote it.
         """
+        self.require_ours(files)
         old = self.items.get(name)
-        for file in files:
-            self._require_ours(file)
+        self._before.setdefault(name, old)
         kept = {file: seal for file, seal in old.files.items() if file not in files} if old else {}
         self._page.items[name] = Item(source=source, settings=settings, files=kept | dict.fromkeys(files))
         self._owners.update(dict.fromkeys(files, name))
 
     def finish(self, name: str, rows: Sequence[Sequence[str | int | float | None]] = ()) -> None:
         """Seal the files of `name` that were written, with their table rows; call `save` afterwards."""
-        item = self.items[name]
-        seals = {
-            file: seal or (sha256(self.folder / file) if (self.folder / file).is_file() else None)
-            for file, seal in item.files.items()
-        }
-        self._page.items[name] = item.model_copy(update={"files": seals, "rows": [list(row) for row in rows]})
+        self._before.pop(name, None)
+        update = {"files": self._sealed(name), "rows": [list(row) for row in rows]}
+        self._page.items[name] = self.items[name].model_copy(update=update)
+
+    def abandon(self) -> None:
+        """Take back what was begun and not finished; call `save` afterwards.
+
+        What was written is sealed as it is, so that a correction by hand is known, but counts as unfinished; names
+        without a file are the user's again. Where all files of an earlier result are as they were, it stays.
+        """
+        for name, before in self._before.items():
+            files = self._sealed(name)
+            unfinished = Item(source="", settings=self.items[name].settings, files={})
+            item = before if before is not None and before.files.items() <= files.items() else unfinished
+            self._forget(name)
+            if files:
+                self._page.items[name] = item.model_copy(update={"files": files})
+                self._owners.update(dict.fromkeys(files, name))
+        self._before.clear()
+
+    @contextmanager
+    def undone_if_it_fails(self) -> Iterator[None]:
+        """Abandon what is unfinished, and save that, if the block raises anything."""
+        try:
+            yield
+        except BaseException:
+            if self._before:
+                with suppress(UserError, OSError):  # a disk that can be written to no more must not hide why
+                    self.abandon()
+                    self.save()
+            raise
+
+    def require_ours(self, files: Iterable[str]) -> None:
+        """Check that `files` may be written.
+
+        Raises:
+            UserError: one of them exists and is not ours, or was changed since we wrote it.
+        """
+        for file in files:
+            self._require_ours(file)
 
     def save(self) -> None:
-        """Write the record."""
-        write_json(self.path, self._page.model_dump())
+        """Write the record, sorted: the order in which inputs were finished, or failed before, leaves no trace."""
+        items = dict(sorted(self.items.items()))
+        write_json(self.path, self._page.model_copy(update={"items": items}).model_dump())
 
     def _require_ours(self, file: str) -> None:
         path = self.folder / file
@@ -126,6 +164,19 @@ class Ledger:
         seal = self.items[self._owners[file]].files[file]
         if seal is not None and (not path.is_file() or sha256(path) != seal):
             raise UserError(f"{path} was changed since spleenseg wrote it; move it, or choose another folder")
+
+    def _sealed(self, name: str) -> dict[str, str | None]:
+        """Return the files of `name` that are there, or were sealed, with their SHA-256."""
+        seals = {file: seal or self._sha256(file) for file, seal in self.items[name].files.items()}
+        return {file: seal for file, seal in seals.items() if seal}
+
+    def _sha256(self, file: str) -> str | None:
+        path = self.folder / file
+        return sha256(path) if path.is_file() else None
+
+    def _forget(self, name: str) -> None:
+        for file in self._page.items.pop(name).files:
+            del self._owners[file]
 
     def _read(self) -> _Page:
         try:

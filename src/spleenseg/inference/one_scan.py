@@ -9,7 +9,7 @@ from pathlib import Path
 from spleenseg.errors import UserError
 from spleenseg.inference.meanwhile import Meanwhile
 from spleenseg.inference.measure import Origin, Row, measure, remarks
-from spleenseg.inference.memory import plan
+from spleenseg.inference.memory import Plan, plan
 from spleenseg.inference.postprocess import Pieces, postprocess
 from spleenseg.inference.predictor import SliceModel
 from spleenseg.inference.reading import Reading, read_ct
@@ -73,9 +73,11 @@ class OneScan:
         return rows
 
     def _read(self, scan: Scan) -> Volume:
-        volume = read_ct(scan, self.reading)
+        volume = read_ct(scan, self.reading, self._plan)
         if "dicom-seg" in self.formats and volume.source is None:
             raise UserError(f"{scan.path}: is no DICOM, so no DICOM SEG can refer to it; leave --format dicom-seg out")
+        if self.reading.series is not None and volume.source is None:
+            self.reporter.warn(f"{scan.case}: is no DICOM; --series {self.reading.series} says nothing about it")
         for note in volume.notes:
             self.reporter.warn(f"{scan.case}: {note}")
         return volume
@@ -83,15 +85,7 @@ class OneScan:
     def _predict(self, volume: Volume) -> Prediction:
         mm, threshold = self.refinement.smooth_mm, self.predictor.threshold
         smoothing = Smoothing(mm, volume.spacing, threshold) if mm else None
-        fits = plan(
-            volume.array.shape,
-            self.limit,
-            self.predictor.batch_size,
-            self.predictor.memory,
-            self.probabilities,
-            held=len(smoothing.weights) if smoothing else 0,
-            channels=1 if len(self.predictor.names) == 1 else 1 + len(self.predictor.names),
-        )
+        fits = self._plan(volume.array.shape, held=len(smoothing.weights) if smoothing else 0)
         with self.reporter.task(f"slices of {volume.case}", len(volume.array)) as task:
             return predict_slices(
                 volume.array,
@@ -104,6 +98,18 @@ class OneScan:
                 smoothing=smoothing,
                 advance=task.advance,
             )
+
+    def _plan(self, shape: tuple[int, ...], held: int = 0) -> Plan:
+        """Decide what fits; before a scan is read nobody knows how many slices smoothing holds."""
+        return plan(
+            shape,
+            self.limit,
+            self.predictor.batch_size,
+            self.predictor.memory,
+            self.probabilities,
+            held=held,
+            channels=1 if len(self.predictor.names) == 1 else 1 + len(self.predictor.names),
+        )
 
     def _refined(self, volume: Volume, prediction: Prediction) -> tuple[Prediction, Origin]:
         """Post-process the labels; return also where they come from."""

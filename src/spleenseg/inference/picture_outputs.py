@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from spleenseg.config import Config
 from spleenseg.datasets.folders import SliceFile
 from spleenseg.errors import UserError
 from spleenseg.inference.ledger import Ledger
+from spleenseg.inference.lock import only_run_in
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,17 @@ def output_folders(config: Config, tiled: bool) -> tuple[Path, Path | None]:
     return masks, own.merged_dir or plain.merged_dir
 
 
-def claimed(folder: Path, images: Path, masks: Path) -> Ledger:
-    """Open the record of an output folder.
+def claimed(folder: Path, images: Path, masks: Path, locks: ExitStack) -> Ledger:
+    """Open the record of an output folder, and keep other runs out of it until `locks` are freed.
 
     Raises:
-        UserError: it holds the pictures, the masks too, or files of somebody else's.
+        UserError: it holds the pictures, the masks too, or files of somebody else's, or another run writes to it.
     """
     if folder.resolve() == images.resolve():
         raise UserError(f"output folder {folder} is the folder of the images; give another one")
     if folder is not masks and folder.resolve() == masks.resolve():
         raise UserError(f"masks and overlays would share the folder {folder}; give merged_dir another one")
+    locks.enter_context(only_run_in(folder))
     ledger = Ledger(folder)
     strangers = ledger.strangers()
     if strangers and not ledger.items:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from spleenseg.errors import UserError
@@ -9,6 +10,8 @@ from spleenseg.inference.guard import guarded
 from spleenseg.inference.scans import Scan
 from spleenseg.inference.stated_axes import with_doubts
 from spleenseg.volumes import Volume, read_volume
+
+_LEAST_MM = 0.01
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,36 @@ class Reading:
         return "".join(f" {key}={value}" for key, value in words.items() if value is not None)
 
 
-def read_ct(scan: Scan, reading: Reading) -> Volume:
+def read_ct(scan: Scan, reading: Reading, admit: Callable[[tuple[int, int, int]], object] | None = None) -> Volume:
     """Read a scan; what looks odd, and axes that look the wrong way round, stand in its notes.
 
+    Args:
+        scan: the scan.
+        reading: how.
+        admit: is told the shape (z, y, x) before voxels are decoded, and may refuse it.
+
     Raises:
-        UserError: it cannot be read, says that it is no CT, or shows that it is none of an abdomen.
+        UserError: it cannot be read, says that it is no CT, has voxels too small for one, or shows that it is none of
+            an abdomen.
     """
     volume = read_volume(
-        scan.path, series=reading.series, allow_gaps=reading.allow_gaps, orientation=reading.orientation
+        scan.path, series=reading.series, allow_gaps=reading.allow_gaps, orientation=reading.orientation, admit=admit
     )
     if volume.modality not in (None, "CT"):
         raise UserError(f"{scan.path}: is {volume.modality}; only CT can be segmented")
+    _require_size(scan, volume)
     return with_doubts(guarded(volume, reading.force))
+
+
+def _require_size(scan: Scan, volume: Volume) -> None:
+    """Refuse voxels that no CT of a patient has: their lengths are in another unit than mm, so mL would be wrong.
+
+    Raises:
+        UserError: an edge is below `_LEAST_MM`.
+    """
+    if min(volume.spacing) < _LEAST_MM:
+        size = "x".join(f"{edge:.3g}" for edge in volume.spacing)
+        raise UserError(
+            f"{scan.path}: voxels of {size} mm are too small for CT of a patient; its lengths may be metres: "
+            "write them in mm, or state their unit"
+        )

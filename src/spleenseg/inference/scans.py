@@ -11,7 +11,7 @@ from pathlib import Path
 from spleenseg.errors import UserError
 from spleenseg.inference.ledger import LEDGER_NAME
 from spleenseg.progress import SILENT, Reporter
-from spleenseg.volumes import case_name, is_scan
+from spleenseg.volumes import case_name, is_scan, means_scan
 
 TABLES = ("volumes.csv", "run.log.csv")
 FORMATS = {"nifti": ".nii.gz", "dicom-seg": ".seg.dcm", "nrrd": ".seg.nrrd"}
@@ -40,18 +40,19 @@ def find_scans(inputs: Sequence[Path], reporter: Reporter = SILENT) -> list[Scan
     """List the scans among files, folders and patterns with ``*`` or ``?``.
 
     Of a folder these are: the folder itself if it directly holds DICOM, the other scans that lie in it, and every
-    folder of DICOM below it, except what `segment` wrote. Files of other kinds in the folders below are not taken, for
-    they may be label maps; a warning says how many. A scan given twice counts once.
+    folder of DICOM below it, except what `segment` wrote. What is a scan by its name counts also if it is broken, so
+    that it fails under its name. Files of other kinds in the folders below are not taken, for they may be label maps;
+    a warning says how many. A scan given twice counts once.
 
     Raises:
-        UserError: nothing of that name, a folder without a scan, a file that is no scan, or two scans that
-            share a name.
+        UserError: nothing of that name, a folder without a scan, a file that is no scan by its name and content, or
+            two scans that share a name.
     """
-    found = {path.resolve(): path for given in inputs for path in _scans_at(Path(given))}
+    found = {_real(path): path for given in inputs for path in _scans_at(Path(given))}
     if not found:
         raise UserError(f"nothing to segment: give scans ({_KINDS}) or folders of them")
     for given in inputs:
-        if left := len({path.resolve() for path in _files_below(Path(given))} - found.keys()):
+        if left := len({_real(path) for path in _files_below(Path(given))} - found.keys()):
             what = "1 scan below was" if left == 1 else f"{left} scans below were"
             reporter.warn(f"{given}: {what} not taken; give the folder that holds what is to be segmented")
     scans = [Scan(path, case_name(path)) for path in found.values()]
@@ -65,10 +66,11 @@ def require_safe(scans: Sequence[Scan], out: Path, probabilities: bool, formats:
     Raises:
         UserError: `out` holds an input, or two outputs would share a name.
     """
-    where = out.resolve()
+    where = _real(out)
     for scan in scans:
-        if where in (scan.path.resolve(), scan.path.resolve().parent, scan.path.absolute().parent):
-            raise UserError(f"output folder {out} holds the input {scan.path.name}; give another folder")
+        if where in (_real(scan.path), _real(scan.path).parent, scan.path.absolute().parent):
+            name = scan.path.absolute().name
+            raise UserError(f"output folder {out} holds the input {name}; give another folder")
     planned: dict[Path, Iterable[str]] = {scan.path: scan.outputs(probabilities, formats) for scan in scans}
     planned[out] = TABLES
     _refuse_pairs(planned, "would both write", "rename one")
@@ -77,25 +79,33 @@ def require_safe(scans: Sequence[Scan], out: Path, probabilities: bool, formats:
 def _scans_at(given: Path) -> Iterator[Path]:
     if given.is_dir():
         yield from _scans_in(given)
-    elif given.exists():
+    elif given.exists() or (given.is_symlink() and means_scan(given)):
         yield _require_scan(given)
     elif glob.has_magic(str(given)):
-        matches = sorted(glob.glob(str(given)))  # noqa: PTH207 - absolute patterns too
+        matches = _matches(given)
         if not matches:
             raise UserError(f"nothing matches {given}")
         for match in matches:
-            yield from _scans_at(Path(match))
+            yield from _scans_at(match)
     else:
         raise UserError(f"{given}: no such file or folder")
 
 
+def _matches(pattern: Path) -> list[Path]:
+    """Return what matches a pattern, sorted; one with ``**`` passes over what `segment` wrote."""
+    found = [Path(name) for name in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207 - absolute too
+    if "**" not in pattern.parts:
+        return found
+    return [path for path in found if not any((folder / LEDGER_NAME).exists() for folder in (path, path.parent))]
+
+
 def _scans_in(folder: Path) -> list[Path]:
     try:
-        files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name[0] != "." and is_scan(path)]
-        if is_scan(folder):
-            found = [folder, *(path for path in files if not _is_slice(path)), *_dicom_below(folder)]
-        else:
-            found = [*files, *_dicom_below(folder)]
+        files = [path for path in sorted(folder.iterdir()) if _is_visible_file(path) and _is_meant(path)]
+        slices = [path for path in files if _is_slice(path)]
+        broken = [path for path in slices if not is_scan(path)]
+        own = [folder] if is_scan(folder) or len(broken) > 1 else slices  # several broken images are one broken series
+        found = [*own, *(path for path in files if not _is_slice(path)), *_dicom_below(folder)]
     except OSError as error:
         raise UserError(f"cannot read folder {folder}: {error.strerror or error}") from error
     if not found:
@@ -106,26 +116,57 @@ def _scans_in(folder: Path) -> list[Path]:
 
 
 def _dicom_below(folder: Path) -> Iterator[Path]:
-    return (below for below, _ in _folders_below(folder) if is_scan(below))
+    return (below for below, _ in _folders_below(folder) if _is_meant(below))
 
 
 def _files_below(given: Path) -> Iterator[Path]:
     """Yield the scans in the folders below one, or those of a pattern, that are files and no images of a series."""
-    folders = [given] if given.exists() else map(Path, glob.glob(str(given)))  # noqa: PTH207 - absolute patterns too
+    folders = [given] if given.exists() else _matches(given)
     for folder in folders:
         for below, names in _folders_below(folder):
-            whole = (below / name for name in names if name[0] != "." and name.lower().endswith(_WHOLE))
-            yield from (path for path in whole if is_scan(path))
+            yield from (below / name for name in names if name[0] != "." and name.lower().endswith(_WHOLE))
 
 
 def _folders_below(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield the folders below one and the names of their files, without hidden folders and what `segment` wrote."""
-    for name, below, files in os.walk(folder):
-        below[:] = sorted(inner for inner in below if inner[0] != ".")
-        if LEDGER_NAME in files:
-            below.clear()
-        elif Path(name) != folder:
+    """Yield the folders below one and the names of their files, without hidden folders and what `segment` wrote.
+
+    Links are followed, to each folder once, and to none that holds the folder itself.
+    """
+    start = _real(folder)
+    seen = {start}
+    for name, below, files in os.walk(folder, followlinks=True):
+        inner = [] if LEDGER_NAME in files else [Path(name, each) for each in below if each[0] != "."]
+        below[:] = [path.name for path in sorted(inner, key=_links_last) if _is_new(_real(path), start, seen)]
+        if LEDGER_NAME not in files and Path(name) != folder:
             yield Path(name), files
+
+
+def _links_last(path: Path) -> tuple[bool, Path]:
+    """Order paths so that a folder that a link leads to goes by its own name where both are found."""
+    return path.is_symlink(), path
+
+
+def _is_new(real: Path, start: Path, seen: set[Path]) -> bool:
+    """Say whether a folder is not yet walked, nor a way out of `start`'s own parents; note it."""
+    if real in seen or start.is_relative_to(real):
+        return False
+    seen.add(real)
+    return True
+
+
+def _real(path: Path) -> Path:
+    """Return where a path leads, also if that is nowhere, or round in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def _is_visible_file(path: Path) -> bool:
+    """Say whether a path is a file, or a link that leads nowhere, and not hidden."""
+    return path.name[0] != "." and (path.is_file() or not path.exists())
+
+
+def _is_meant(path: Path) -> bool:
+    """Say whether a path is a scan, or should be one by its name."""
+    return means_scan(path) or is_scan(path)
 
 
 def _is_slice(path: Path) -> bool:
@@ -134,7 +175,7 @@ def _is_slice(path: Path) -> bool:
 
 
 def _require_scan(path: Path) -> Path:
-    if not is_scan(path):
+    if not _is_meant(path):
         raise UserError(f"{path}: not a scan of a kind that can be read; give {_KINDS}")
     return path
 

@@ -11,6 +11,7 @@ from spleenseg.inference.cohort import Cohort
 from spleenseg.inference.engine_choice import EXACT
 from spleenseg.inference.ensemble import load_models
 from spleenseg.inference.ledger import Ledger
+from spleenseg.inference.lock import only_run_in
 from spleenseg.inference.memory import DEFAULT_LIMIT, bytes_of
 from spleenseg.inference.one_scan import OneScan
 from spleenseg.inference.reading import Reading
@@ -65,29 +66,30 @@ def segment(
 
     Raises:
         UserError: no input, two inputs of one name, outputs that exist, an output folder that holds an
-            input, a model that cannot be used, or the only scan cannot be segmented.
+            input or that another run writes to, a model that cannot be used, or the only scan cannot be segmented.
     """
     out, formats, limit = Path(out), _known(formats), bytes_of(max_memory)
     scans = find_scans([Path(given) for given in inputs], reporter)
     require_safe(scans, out, probabilities, formats)
-    ledger = Ledger(out)
-    _refuse_existing(ledger, [name for scan in scans for name in scan.outputs(probabilities, formats)], resume)
-    given = [model] if isinstance(model, Path | str) else model or [builtin_model()]
-    predictor = load_models(
-        [Path(one) for one in given],
-        engine=engine,
-        precision=precision,
-        batch_size=batch_size,
-        threshold=threshold,
-        threads=threads,
-        reporter=reporter,
-    )
-    if refinement.tta:
-        predictor = with_views(predictor)
-    settings = predictor.settings + reading.asked() + refinement.settings(predictor.record.postprocess)
-    _refuse_other_settings(ledger, settings)
-    one = OneScan(out, predictor, settings, probabilities, formats, reading, refinement, limit, reporter)
-    return Cohort(ledger, one, reporter).all(scans)
+    with only_run_in(out):
+        ledger = Ledger(out)
+        _refuse_existing(ledger, [name for scan in scans for name in scan.outputs(probabilities, formats)], resume)
+        given = [model] if isinstance(model, Path | str) else model or [builtin_model()]
+        predictor = load_models(
+            [Path(one) for one in given],
+            engine=engine,
+            precision=precision,
+            batch_size=batch_size,
+            threshold=threshold,
+            threads=threads,
+            reporter=reporter,
+        )
+        if refinement.tta:
+            predictor = with_views(predictor)
+        settings = predictor.settings + reading.asked() + refinement.settings(predictor.record.postprocess)
+        _refuse_other_settings(ledger, settings)
+        one = OneScan(out, predictor, settings, probabilities, formats, reading, refinement, limit, reporter)
+        return Cohort(ledger, one, reporter).all(scans)
 
 
 def _known(formats: Sequence[str]) -> tuple[str, ...]:

@@ -31,14 +31,15 @@ class Block:
     affine: NDArray[np.float64]
 
 
-def content_of(path: Path) -> bytes:
-    """Return the bytes of a file.
+def content_of(path: Path, first: int = -1) -> bytes:
+    """Return the bytes of a file, or as many of the first as asked for.
 
     Raises:
         UserError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(first)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from spleenseg.errors import UserError
 from spleenseg.volumes import blocks
 from spleenseg.volumes.blocks import Block
+from spleenseg.volumes.options import ReadOptions
 
 SUFFIXES = (".mha", ".mhd")
 _TYPES = {
@@ -27,16 +29,17 @@ _LAST_KEY = b"ElementDataFile"
 _LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 
 
-def read(path: Path) -> Block:
+def read(path: Path, options: ReadOptions = ReadOptions()) -> Block:
     """Read a volume of numbers.
 
     Raises:
-        UserError: damaged, of several values a voxel, without a place in space, or with its voxels elsewhere
-            than in it or one file beside it.
+        UserError: damaged, of several values a voxel, without a place in space, with its voxels elsewhere than in it
+            or one file beside it, or not admitted.
     """
-    content = blocks.content_of(path)
-    fields, start = _fields(content, path)
+    fields, start = _fields(blocks.content_of(path, blocks.MOST_HEADER), path)
     shape = blocks.require_shape([int(size) for size in _numbers(fields, "DimSize", path)], path)
+    affine = _affine(fields, path)
+    options.check(shape, affine)
     code = _TYPES.get(fields.get("ElementType", ""))
     if code is None or fields.get("ElementNumberOfChannels", "1") != "1":
         raise UserError(f"{path}: a volume holds one number a voxel; this file is of another type")
@@ -45,10 +48,10 @@ def read(path: Path) -> Block:
     if fields.get("HeaderSize", "0") != "0" or fields.get("BinaryData", "True") != "True":
         raise UserError(f"{path}: its voxels are not plain binary after the header; write it so")
     named = fields.get("ElementDataFile", "")
-    data = content[start:] if named == "LOCAL" else blocks.beside(path, named)
+    data = blocks.content_of(path)[start:] if named == "LOCAL" else blocks.beside(path, named)
     encoding = "zlib" if fields.get("CompressedData") == "True" else "raw"
     size = dtype.itemsize * shape[0] * shape[1] * shape[2]
-    return Block(blocks.shaped(blocks.unpack(data, size, encoding, path), shape, dtype), _affine(fields, path))
+    return Block(blocks.shaped(blocks.unpack(data, size, encoding, path), shape, dtype), affine)
 
 
 def _fields(content: bytes, path: Path) -> tuple[dict[str, str], int]:
@@ -57,7 +60,7 @@ def _fields(content: bytes, path: Path) -> tuple[dict[str, str], int]:
     if at < 0 or b"DimSize" not in content[:at]:
         raise UserError(f"{path}: not a MetaImage file (its header is not one)")
     end = content.find(b"\n", at)
-    end = len(content) if end < 0 else end + 1
+    end = sys.maxsize if end < 0 else end + 1
     pairs = [line.partition("=") for line in content[:end].decode("utf-8", "replace").splitlines()]
     return {key.strip(): value.strip() for key, divider, value in pairs if divider}, end
 

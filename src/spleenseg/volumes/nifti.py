@@ -80,7 +80,12 @@ def stem(path: Path) -> str:
 
 def accepts(path: Path) -> bool:
     """Say whether a path is a file of this kind, by its name."""
-    return path.name.lower().endswith(SUFFIXES) and path.is_file()
+    return means(path) and path.is_file()
+
+
+def means(path: Path) -> bool:
+    """Say whether a path, if it is no folder, has the name of a file of this kind."""
+    return path.name.lower().endswith(SUFFIXES) and not path.is_dir()
 
 
 def read(path: Path, options: ReadOptions) -> Volume:
@@ -93,7 +98,7 @@ def read(path: Path, options: ReadOptions) -> Volume:
     Raises:
         UserError: anything that keeps the file from being a volume of int16 HU with a geometry.
     """
-    image = read_stored(path)
+    image = read_stored(path, options)
     values, affine = as_int16(image, path), image.affine
     del image
     return Volume.from_stored(
@@ -101,11 +106,12 @@ def read(path: Path, options: ReadOptions) -> Volume:
     )
 
 
-def read_stored(path: Path) -> StoredImage:
+def read_stored(path: Path, options: ReadOptions = ReadOptions()) -> StoredImage:
     """Read header, geometry and values as they are stored.
 
     Raises:
-        UserError: the file is missing, unreadable, truncated, corrupt, not NIfTI, or has no usable geometry.
+        UserError: the file is missing, unreadable, truncated, corrupt, not NIfTI, has no usable geometry, or is not
+            admitted.
     """
     head = _content(path, _LONGEST_HEADER)
     is_gzip = head[:2] == gzipped.MAGIC
@@ -113,6 +119,7 @@ def read_stored(path: Path) -> StoredImage:
     header = _header(gzipped.inflate_head(content, _LONGEST_HEADER, path) if is_gzip else head, path)
     shape, dtype, offset = _layout(header, path)
     affine = _affine(header, path)
+    options.check(shape, affine)
     slope, inter = _scaling(header, path)
     plane = dtype.itemsize * shape[0] * shape[1]
     size = offset + plane * shape[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from spleenseg.errors import UserError
 from spleenseg.files import atomic
 from spleenseg.volumes import blocks, gzipped
 from spleenseg.volumes.blocks import Block
+from spleenseg.volumes.options import ReadOptions
 from spleenseg.volumes.volume import StoredGrid
 
 SUFFIXES = (".nrrd", ".nhdr")
@@ -43,16 +45,17 @@ def stem(path: Path) -> str:
     return path.stem.removesuffix(".seg")
 
 
-def read(path: Path) -> Block:
+def read(path: Path, options: ReadOptions = ReadOptions()) -> Block:
     """Read a volume of numbers.
 
     Raises:
-        UserError: damaged, of several values a voxel, without a place in space, or with its voxels elsewhere
-            than in it or one file beside it.
+        UserError: damaged, of several values a voxel, without a place in space, with its voxels elsewhere than in it
+            or one file beside it, or not admitted.
     """
-    content = blocks.content_of(path)
-    fields, start = _fields(content, path)
+    fields, start = _fields(blocks.content_of(path, blocks.MOST_HEADER), path)
     shape = blocks.require_shape(_sizes(fields, path), path)
+    affine = _affine(fields, path)
+    options.check(shape, affine)
     dtype = _dtype(fields, path)
     encoding = _ENCODINGS.get(fields.get("encoding", "").lower())
     if encoding is None:
@@ -60,9 +63,9 @@ def read(path: Path) -> Block:
     if any(fields.get(key, "0") != "0" for key in ("line skip", "byte skip")):
         raise UserError(f"{path}: its voxels do not begin where the data begins (skips); write it without")
     named = fields.get("data file") or fields.get("datafile")
-    data = blocks.beside(path, named) if named else content[start:]
+    data = blocks.beside(path, named) if named else blocks.content_of(path)[start:]
     size = dtype.itemsize * shape[0] * shape[1] * shape[2]
-    return Block(blocks.shaped(blocks.unpack(data, size, encoding, path), shape, dtype), _affine(fields, path))
+    return Block(blocks.shaped(blocks.unpack(data, size, encoding, path), shape, dtype), affine)
 
 
 def write_segments(path: Path, stored: NDArray[np.uint8], grid: StoredGrid, names: Mapping[str, int]) -> None:
@@ -122,7 +125,7 @@ def _fields(content: bytes, path: Path) -> tuple[dict[str, str], int]:
     if not content.startswith(b"NRRD000"):
         raise UserError(f"{path}: not an NRRD file (its header is not one)")
     ends = [content.find(mark, 0, blocks.MOST_HEADER) + len(mark) for mark in (b"\n\n", b"\r\n\r\n") if mark in content]
-    start = min((end for end in ends if end > 4), default=len(content))
+    start = min((end for end in ends if end > 4), default=sys.maxsize)
     fields = {}
     for line in content[: min(start, blocks.MOST_HEADER)].decode("utf-8", "replace").splitlines()[1:]:
         key, divider, value = line.partition(":")

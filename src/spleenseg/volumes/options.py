@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spleenseg.volumes.orientation import declared_affine, nearest_axis_map
 
 
 @dataclass(frozen=True)
@@ -15,6 +21,7 @@ class ReadOptions:
         allow_gaps: resample a DICOM series with missing or uneven slices onto even positions.
         orientation: where the stored axes i, j, k run to, such as "LAS", against what the file says.
         key: key of the patient's pseudonym; without it the patient is the case.
+        admit: is told the shape (z, y, x) before voxels are decoded, and raises what speaks against it.
     """
 
     modality: str | None = None
@@ -22,3 +29,14 @@ class ReadOptions:
     allow_gaps: bool = False
     orientation: str | None = None
     key: bytes | None = None
+    admit: Callable[[tuple[int, int, int]], object] | None = None
+
+    def check(self, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> None:
+        """Ask whether a scan of this stored shape (i, j, k) and affine may be read.
+
+        Raises:
+            UserError: `admit` refuses it, or `orientation` is none.
+        """
+        if self.admit is not None:
+            meant = affine if self.orientation is None else declared_affine(self.orientation, affine, shape)
+            self.admit(nearest_axis_map(meant).canonical_shape(shape))

@@ -15,7 +15,7 @@ from spleenseg.volumes.nifti import StoredImage
 from spleenseg.volumes.options import ReadOptions
 from spleenseg.volumes.volume import Volume
 
-_READERS: dict[str, Callable[[Path], Block]] = {
+_READERS: dict[str, Callable[[Path, ReadOptions], Block]] = {
     **dict.fromkeys(nrrd.SUFFIXES, nrrd.read),
     **dict.fromkeys(metaimage.SUFFIXES, metaimage.read),
 }
@@ -23,7 +23,12 @@ _READERS: dict[str, Callable[[Path], Block]] = {
 
 def accepts(path: Path) -> bool:
     """Say whether a path is a file of these kinds, by its name."""
-    return path.suffix.lower() in _READERS and path.is_file()
+    return means(path) and path.is_file()
+
+
+def means(path: Path) -> bool:
+    """Say whether a path, if it is no folder, has the name of a file of these kinds."""
+    return path.suffix.lower() in _READERS and not path.is_dir()
 
 
 def read(path: Path, options: ReadOptions) -> Volume:
@@ -32,7 +37,7 @@ def read(path: Path, options: ReadOptions) -> Volume:
     Raises:
         UserError: as the readers say, or values that are no int16 HU.
     """
-    image = _image(path)
+    image = _image(path, options)
     values, affine = nifti.as_int16(image, path), image.affine
     return Volume.from_stored(
         values, affine, case=nrrd.stem(path), modality=options.modality, orientation=options.orientation
@@ -49,6 +54,6 @@ def labels(path: Path, like: Volume) -> NDArray[np.uint8]:
     return onto(nifti.as_labels(image, path), image.affine, like, path)
 
 
-def _image(path: Path) -> StoredImage:
-    block = _READERS[path.suffix.lower()](path)
+def _image(path: Path, options: ReadOptions = ReadOptions()) -> StoredImage:
+    block = _READERS[path.suffix.lower()](path, options)
     return StoredImage.of(block.values, 1.0, 0.0, block.affine)

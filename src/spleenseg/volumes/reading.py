@@ -20,11 +20,13 @@ from spleenseg.volumes.volume import Volume
 class Format:
     """A kind of scan: what it is called, which paths are of it, and how scans and label maps are read.
 
-    `labels` returns the map [z, y, x] on the voxels of the scan given.
+    `means` says from names alone what should be of it; `labels` returns the map [z, y, x] on the voxels of the scan
+    given.
     """
 
     name: str
     accepts: Callable[[Path], bool]
+    means: Callable[[Path], bool]
     case: Callable[[Path], str]
     read: Callable[[Path, ReadOptions], Volume]
     labels: Callable[[Path, Volume], NDArray[np.uint8]]
@@ -36,9 +38,11 @@ def _nifti_labels(path: Path, like: Volume) -> NDArray[np.uint8]:
 
 
 FORMATS = (
-    Format("NIfTI (.nii, .nii.gz)", nifti.accepts, nifti.stem, nifti.read, _nifti_labels),
-    Format("NRRD or MetaImage (.nrrd, .mha)", plain.accepts, nrrd.stem, plain.read, plain.labels),
-    Format("DICOM (a folder, .zip or .dcm)", dicom.accepts, dicom.case_name, dicom.read, dicom.read_labels),
+    Format("NIfTI (.nii, .nii.gz)", nifti.accepts, nifti.means, nifti.stem, nifti.read, _nifti_labels),
+    Format("NRRD or MetaImage (.nrrd, .mha)", plain.accepts, plain.means, nrrd.stem, plain.read, plain.labels),
+    Format(
+        "DICOM (a folder, .zip or .dcm)", dicom.accepts, dicom.means, dicom.case_name, dicom.read, dicom.read_labels
+    ),
 )
 
 
@@ -47,10 +51,18 @@ def is_scan(path: Path | str) -> bool:
     return _format_of(Path(path)) is not None
 
 
+def means_scan(path: Path | str) -> bool:
+    """Say, from names alone, whether a path should be a scan, and is broken where `is_scan` says no.
+
+    That is a file with the ending of one, also a link that leads nowhere, or a folder that directly holds .dcm files.
+    """
+    return any(form.means(Path(path)) for form in FORMATS)
+
+
 def case_name(path: Path | str) -> str:
     """Return the name of the case a scan is: the stem of its file or folder."""
     path = Path(path)
-    form = _format_of(path)
+    form = _format_meant(path)
     return form.case(path) if form is not None else nifti.stem(path)
 
 
@@ -62,6 +74,7 @@ def read_volume(
     allow_gaps: bool = False,
     orientation: str | None = None,
     key: bytes | None = None,
+    admit: Callable[[tuple[int, int, int]], object] | None = None,
 ) -> Volume:
     """Read a scan into the one orientation: [z, y, x] int16 HU, x -> Left, y -> Posterior, z -> Superior.
 
@@ -72,12 +85,13 @@ def read_volume(
         allow_gaps: resample a DICOM series with missing or uneven slices onto even positions; `notes` says so.
         orientation: where the stored axes run to, such as "LAS", against what the file says; `notes` says so.
         key: key of the pseudonym `patient`; without it `patient` is the case.
+        admit: is told the shape (z, y, x) before voxels are decoded; what it raises ends the reading.
 
     Raises:
         UserError: the path is missing, of no known kind, damaged, or no volume of int16 HU with a geometry.
     """
     path = Path(path)
-    return _require_format(path).read(path, ReadOptions(modality, series, allow_gaps, orientation, key))
+    return _require_format(path).read(path, ReadOptions(modality, series, allow_gaps, orientation, key, admit))
 
 
 def read_labels(path: Path | str, like: Volume) -> NDArray[np.uint8]:
@@ -103,10 +117,15 @@ def _format_of(path: Path) -> Format | None:
     return next((form for form in FORMATS if form.accepts(path)), None)
 
 
+def _format_meant(path: Path) -> Format | None:
+    """Return the format of a path; where its content is of none, that of its name."""
+    return _format_of(path) or next((form for form in FORMATS if form.means(path)), None)
+
+
 def _require_format(path: Path) -> Format:
     if not path.exists():
         raise UserError(f"{path}: no such file")
-    form = _format_of(path)
+    form = _format_meant(path)
     if form is None:
         known = ", ".join(form.name for form in FORMATS)
         raise UserError(f"{path}: not a scan of a kind that can be read; give {known}")

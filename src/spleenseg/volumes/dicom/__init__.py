@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spleenseg.volumes.dicom.members import holds_dicom
+from spleenseg.volumes.dicom.members import SUFFIX, holds_dicom, holds_suffix
 from spleenseg.volumes.options import ReadOptions
 from spleenseg.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from spleenseg.volumes.dicom.series import Series
 
-_SUFFIXES = (".dcm", ".zip")
+_SUFFIXES = (SUFFIX, ".zip")
 
 
 def accepts(path: Path) -> bool:
@@ -23,10 +24,15 @@ def accepts(path: Path) -> bool:
     return holds_dicom(path)
 
 
+def means(path: Path) -> bool:
+    """Say whether a path should be DICOM by names alone: .dcm, .zip, or a folder that directly holds .dcm files."""
+    return holds_suffix(path) if path.is_dir() else path.suffix.lower() in _SUFFIXES
+
+
 def case_name(path: Path) -> str:
-    """Return the name of the folder, or of the file without .dcm or .zip."""
+    """Return the name of the folder, as it is called where it was found, or of the file without .dcm or .zip."""
     if path.is_dir():
-        return path.resolve().name
+        return Path(os.path.abspath(path)).name  # noqa: PTH100 - "." has a name, and a link keeps its own
     return path.stem if path.suffix.lower() in _SUFFIXES else path.name
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import re
 import struct
 import zipfile
 import zlib
@@ -15,6 +16,7 @@ from typing import BinaryIO
 from spleenseg.errors import UserError
 
 HEAD = 132
+SUFFIX = ".dcm"
 _MAGIC = b"DICM"
 _OTHER_SUFFIXES = (
     ".png .jpg .jpeg .bmp .tif .tiff .gif .nii .gz .nrrd .mha .mhd .raw .npy .json .csv .txt .md .html .xml .log "
@@ -22,6 +24,7 @@ _OTHER_SUFFIXES = (
 )
 _OTHER_KINDS = frozenset(_OTHER_SUFFIXES.split())
 _DIRECTORY = "DICOMDIR"  # a table of contents: DICOM by its format, and no image
+_DIGITS = re.compile(r"\d+")
 _UNREADABLE = (
     OSError,
     RuntimeError,  # encrypted, or packed in a way zipfile does not know
@@ -51,6 +54,12 @@ class Member:
     def name(self) -> str:
         """What messages call it."""
         return str(self.path) if self.entry is None else f"{self.path}: {self.entry.filename!r}"
+
+    @property
+    def form(self) -> str:
+        """Its file name in lower case, numbers apart: what the images of one export have in common."""
+        name = self.path.name if self.entry is None else Path(self.entry.filename).name
+        return _DIGITS.sub("0", name.lower())
 
     @property
     def size(self) -> int:
@@ -97,25 +106,52 @@ def holds_dicom(path: Path) -> bool:
         return False
 
 
+def holds_suffix(folder: Path) -> bool:
+    """Say whether a folder's own files end in .dcm, or one of them."""
+    try:
+        return any(_may_be_image(file) and file.suffix.lower() == SUFFIX for file in folder.iterdir())
+    except OSError:
+        return False
+
+
 def members(path: Path) -> list[Member]:
     """List the DICOM files at `path`, by name.
 
     Raises:
-        UserError: none, or an archive beyond the limits.
+        UserError: none, one that should be an image and has no DICOM header, or an archive beyond the limits.
     """
+    found: list[Member] = []
+    others: list[Member] = []
     try:
-        found = [member for member in _candidates(path) if is_dicom_head(member.head())]
+        for member in _candidates(path):
+            (found if is_dicom_head(member.head()) else others).append(member)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    _refuse_headless(found, others)
     if not found:
         raise UserError(f"{path}: holds no DICOM")
     return found
 
 
+def _refuse_headless(found: list[Member], others: list[Member]) -> None:
+    """Refuse files that end in .dcm, or are named like the images beside them, and have no DICOM header.
+
+    Left aside they would shorten the volume by a slice: at an end of the series nothing else tells.
+    """
+    forms = {member.form for member in found}
+    broken = [member for member in others if member.form.endswith(SUFFIX) or member.form in forms]
+    if broken:
+        more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+        raise UserError(
+            f"{broken[0].name}{more}: no DICOM header can be read: empty, cut off, or no DICOM; "
+            "export it again, or take it out"
+        )
+
+
 def _candidates(path: Path) -> Iterator[Member]:
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if _may_be_image(file))
-        yield from (Member(file) for file in files if file.name[0] != "." and file.is_file())
+        yield from (Member(file) for file in files if file.is_file() or not file.exists())  # dead links too
     elif path.suffix.lower() == ".zip":
         yield from _entries(path)
     elif path.is_file() and path.name.upper() != _DIRECTORY:
@@ -135,7 +171,8 @@ def _entries(path: Path) -> Iterator[Member]:
 
 
 def _may_be_image(path: Path) -> bool:
-    return path.suffix.lower() not in _OTHER_KINDS and path.name.upper() != _DIRECTORY
+    """Say, from a file's name, whether it may be an image; hidden ones are what file managers leave behind."""
+    return path.name[:1] != "." and path.suffix.lower() not in _OTHER_KINDS and path.name.upper() != _DIRECTORY
 
 
 def _require_modest(path: Path, entries: list[zipfile.ZipInfo]) -> None:

@@ -42,6 +42,8 @@ def read(path: Path, options: ReadOptions, case: str) -> Volume:
         headers = choose(path, options.series)
         frames = [frame for header in headers for frame in _frames(header)]
         slices = stack(frames, str(path), options.allow_gaps)
+        rows, columns = slices.frames[0].shape
+        options.check((columns, rows, slices.slices if slices.note else len(slices.frames)), slices.affine)
         array = _evened(slices) if slices.note else _stored(slices)
         first = slices.frames[0].header
         notes = (slices.note,) if slices.note else (_SINGLE,) if len(frames) == 1 else ()
