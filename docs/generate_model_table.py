@@ -44,9 +44,9 @@ _TRAINING = """\
 ## Training more than the last logits
 
 `[model] deep_supervision = True` lets UNet3Plus, U2Net, BASNet, ResEncUNet and FastUNet learn from logits made on the
-way as well: the loss is the mean over all of them, weighted as the paper has it (each 1; in ResEncUNet and FastUNet half
-as much at each coarser level). Validation, metrics and what is saved know the network's own logits only. UNet3Plus has also
-`classification_guided`: the organ's probability is multiplied with that of its being in the image at all.
+way as well: the loss is the mean over all of them, weighted as the paper has it (each 1; in ResEncUNet and FastUNet
+half as much at each coarser level). Validation, metrics and what is saved know the network's own logits only. UNet3Plus
+has also `classification_guided`: the organ's probability is multiplied with that of its being in the image at all.
 
 ## Losses
 
