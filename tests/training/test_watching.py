@@ -52,7 +52,7 @@ def test_a_logger_whose_package_is_missing_is_refused_before_any_work(
 ) -> None:
     config = project()
     monkeypatch.setattr(loggers, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=rf"\[train\] {key} .*spleenseg\[{key}\]"):
+    with pytest.raises(UserError, match=rf"\[train\] {key} .*\[{key}\]"):
         train(config, overrides=[f"train.{key}=True"])
     assert not (config.parent / "models").exists()
 
