@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -239,6 +241,26 @@ def test_a_mask_drawn_where_a_picture_failed_is_never_overwritten(tmp_path, fold
         with pytest.raises(UserError, match="did not make"):
             infer(config, resume=resume)
     assert (tmp_path / folder / "1.png").read_text() == "drawn by hand"
+
+
+def test_what_a_failed_run_had_finished_is_sealed_wherever_it_failed(tmp_path):
+    """Names are noted eight at a time: the first of the next eight fails before it is noted."""
+    config = project(tmp_path)
+    for index in range(3, 12):
+        Image.fromarray(grey_blocks((32, 16), index)).save(tmp_path / "in" / f"{index:02}.png")
+    pictures = sorted((tmp_path / "in").iterdir())
+    whole = pictures[8].read_bytes()
+    pictures[8].write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=re.escape(pictures[8].name)):
+        infer(config)
+    made = sorted((tmp_path / "masks").glob("*.png"))
+    assert made
+    items = json.loads((tmp_path / "masks" / ".spleenseg.json").read_text())["items"]
+    assert all(seal for item in items.values() for seal in item["files"].values())
+    pictures[8].write_bytes(whole)
+    made[0].write_text("corrected by hand")
+    with pytest.raises(UserError, match="was changed since spleenseg wrote it"):
+        infer(config)
 
 
 def test_a_killed_run_has_noted_only_what_it_was_about_to_write(tmp_path, monkeypatch):

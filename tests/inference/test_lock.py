@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -54,6 +55,23 @@ def test_a_killed_process_locks_nobody_out(tmp_path):
     with only_run_in(tmp_path):
         pass
     assert not (tmp_path / LOCK_NAME).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of files")
+def test_a_lock_that_another_user_left_behind_locks_nobody_out(tmp_path, monkeypatch):
+    (tmp_path / LOCK_NAME).write_text("")
+    opened = os.open
+
+    def as_other_user(path, flags, *more):
+        if flags & os.O_RDWR:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", as_other_user)
+    with only_run_in(tmp_path):
+        assert (tmp_path / LOCK_NAME).exists()
+    with pytest.raises(UserError, match=r"cannot write to .*Permission denied"), only_run_in(tmp_path / "free"):
+        pass
 
 
 def test_a_folder_made_for_nothing_goes_again_and_one_with_files_stays(tmp_path):

@@ -624,6 +624,16 @@ def test_a_pattern_with_two_stars_reaches_every_depth_but_not_what_was_written(t
     assert [scan.case for scan in find_scans([pattern])] == ["a", "b", "c"]
 
 
+def test_a_pattern_of_any_depth_passes_over_what_is_no_scan(tmp_path):
+    write_series(tmp_path / "in" / "one" / "CT", blocks((2, 8, 8)))
+    write_scan(tmp_path / "in" / "two" / "b.nii.gz", blocks((2, 8, 8)))
+    (tmp_path / "in" / "notes").mkdir()
+    (tmp_path / "in" / "notes" / "list.txt").write_text("no scan")
+    assert [scan.case for scan in find_scans([tmp_path / "in" / "**"])] == ["CT", "b"]
+    with pytest.raises(UserError, match=r"nothing that matches .* is a scan"):
+        find_scans([tmp_path / "in" / "no*"])
+
+
 def test_a_folder_whose_scans_lie_deeper_says_where(tmp_path):
     (tmp_path / "patients" / "one").mkdir(parents=True)
     (tmp_path / "patients" / "one" / "ct.nii.gz").write_bytes(b"")

@@ -301,6 +301,15 @@ def test_best_weights_that_are_gone_are_said_and_chosen_anew(project: Project) -
     assert load_trained(config.parent).manifest.best.epoch == 1
 
 
+def test_best_weights_that_are_gone_and_cannot_be_chosen_anew_are_an_error(project: Project) -> None:
+    config = project()
+    train(config)
+    RunFolder.of(load_config(config)).best_weights.unlink()
+    with pytest.raises(UserError, match="is gone, and no epoch is left"):
+        train(config, resume=True)
+    assert train(config, overrides=["train.epochs=3"], resume=True).best_epoch == 2
+
+
 def test_a_whole_number_is_a_learning_rate(project: Project) -> None:
     train(project(), overrides=["train.epochs=1", "train.steps_per_epoch=1", "model.learning_rate=1"])
 

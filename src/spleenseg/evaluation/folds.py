@@ -21,7 +21,7 @@ from spleenseg.evaluation.publish import Facts, publish
 from spleenseg.evaluation.slice_scans import SliceScans, names_of
 from spleenseg.models.run_folder import RunFolder, load_trained
 from spleenseg.progress import SILENT, Reporter
-from spleenseg.training.differences import training_changes
+from spleenseg.training.differences import training_differences
 from spleenseg.training.folds import trained_folds
 
 Mask = npt.NDArray[np.bool_]
@@ -157,7 +157,7 @@ def _remarks(parts: Sequence[_Part]) -> tuple[str, ...]:
         remarks.append(f"{patients} patients are few: the confidence intervals rest on these alone.")
     first, *others = parts
     for other in others:
-        for line in training_changes(first.settings, other.settings):
+        for line in training_differences(first.settings, other.settings):
             remarks.append(f"Fold {other.number} was trained otherwise than fold {first.number}: {line}.")
     if not all(part.known for part in parts):
         remarks.append("The dataset has no manifest: voxel sizes, volumes and distances are unknown.")

@@ -69,10 +69,10 @@ class Fitted(BaseModel):
         }
         return card.model_copy(update=found)
 
-    def differences(self, card: ModelCard) -> list[str]:
-        """Say in words which of threshold and post-processing a card has otherwise than fitted."""
+    def differences(self, card: ModelCard, with_threshold: bool = True) -> list[str]:
+        """Say in words which of threshold, if it counts, and post-processing a card has otherwise than fitted."""
         found = []
-        if card.threshold != self.cut:
+        if with_threshold and card.threshold != self.cut:
             found.append(f"threshold {card.threshold:g} (fitted: {self.cut:g})")
         recorded, chosen = (_words(choice) for choice in (card.postprocess, self.postprocess))
         if recorded != chosen:

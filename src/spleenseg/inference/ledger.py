@@ -64,6 +64,7 @@ class Ledger:
         self.path = folder / LEDGER_NAME
         self._page = _Page()
         self._before: dict[str, Item | None] = {}  # of each input that this run has begun and not finished
+        self._is_saved = True
         if folder.exists() and not folder.is_dir():
             raise UserError(f"output folder {folder} is a file; give a folder")
         if self.path.is_file():
@@ -101,6 +102,7 @@ class Ledger:
             UserError: one of them exists and is not ours, or was changed since we wrote it.
         """
         self.require_ours(files)
+        self._is_saved = False
         old = self.items.get(name)
         self._before.setdefault(name, old)
         kept = {file: seal for file, seal in old.files.items() if file not in files} if old else {}
@@ -110,6 +112,7 @@ class Ledger:
     def finish(self, name: str, rows: Sequence[Sequence[str | int | float | None]] = ()) -> None:
         """Seal the files of `name` that were written, with their table rows; call `save` afterwards."""
         self._before.pop(name, None)
+        self._is_saved = False
         update = {"files": self._sealed(name), "rows": [list(row) for row in rows]}
         self._page.items[name] = self.items[name].model_copy(update=update)
 
@@ -135,7 +138,7 @@ class Ledger:
         try:
             yield
         except BaseException:
-            if self._before:
+            if not self._is_saved:
                 with suppress(UserError, OSError):  # a disk that can be written to no more must not hide why
                     self.abandon()
                     self.save()
@@ -154,6 +157,7 @@ class Ledger:
         """Write the record, sorted: the order in which inputs were finished, or failed before, leaves no trace."""
         items = dict(sorted(self.items.items()))
         write_json(self.path, self._page.model_copy(update={"items": items}).model_dump())
+        self._is_saved = not self._before
 
     def _require_ours(self, file: str) -> None:
         path = self.folder / file
@@ -176,7 +180,7 @@ class Ledger:
 
     def _forget(self, name: str) -> None:
         for file in self._page.items.pop(name).files:
-            del self._owners[file]
+            self._owners.pop(file, None)  # another input may have taken the name over
 
     def _read(self) -> _Page:
         try:

@@ -83,7 +83,7 @@ def load_predictor(
     _require_known(engine, precision)
     model = named(model) if isinstance(model, Path) else model
     engine = engine or fastest(precision)
-    file = _exported(model, engine, precision, reporter)
+    file = _exported(model, engine, precision, threshold is None, reporter)
     if file is None:
         return _of_run(model, batch_size, threshold, reporter)
     if file.card.precision == INT8:
@@ -119,7 +119,9 @@ def _require_known(engine: str | None, precision: str) -> None:
         raise UserError("precision int8 is computed by the engines openvino and onnx; leave --engine out")
 
 
-def _exported(model: Path | Config, engine: str | None, precision: str, reporter: Reporter) -> ModelFile | None:
+def _exported(
+    model: Path | Config, engine: str | None, precision: str, own_threshold: bool, reporter: Reporter
+) -> ModelFile | None:
     """Return the exported model to run, None where the Keras network is to run."""
     if isinstance(model, Path) and model.suffix == SUFFIX:
         if engine == KERAS:
@@ -140,7 +142,7 @@ def _exported(model: Path | Config, engine: str | None, precision: str, reporter
         raise UserError(f"no exported model {path}; run `spleenseg export {_root(model)}{option}`, or use {other}")
     file = _of_precision(ModelFile.read(path), precision)
     if weights is not None and weights.sha256 == file.card.weights_sha256:
-        return _as_fitted(file, _root(model), reporter)
+        return _as_fitted(file, _root(model), own_threshold, reporter)
     problem = f"{path} was exported from other weights than the run has now"
     if engine is not None:
         raise UserError(f"{problem}; move it away and export again, or use --engine keras")
@@ -148,7 +150,7 @@ def _exported(model: Path | Config, engine: str | None, precision: str, reporter
     return None
 
 
-def _as_fitted(file: ModelFile, run: Path, reporter: Reporter) -> ModelFile:
+def _as_fitted(file: ModelFile, run: Path, own_threshold: bool, reporter: Reporter) -> ModelFile:
     """Return a run's exported model with what `evaluate` has fitted since, and warn of what the file says otherwise."""
     from spleenseg.models.run_folder import RunFolder
 
@@ -156,11 +158,11 @@ def _as_fitted(file: ModelFile, run: Path, reporter: Reporter) -> ModelFile:
     if fitted is None:
         return file
     card = fitted.applied(file.card)
-    told = fitted.differences(card)
-    older = [words for words in fitted.differences(file.card) if words not in told]
-    if older:
+    told = fitted.differences(card, own_threshold)
+    other = [words for words in fitted.differences(file.card, own_threshold) if words not in told]
+    if other:
         reporter.warn(
-            f"{file.path} is older than calibration.json and has {' and '.join(older)}: what was fitted is taken; move "
+            f"{file.path} has {' and '.join(other)}, unlike calibration.json beside it: what was fitted is taken; move "
             "the file away and export again, so that it says so itself"
         )
     if told:

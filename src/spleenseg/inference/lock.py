@@ -41,15 +41,25 @@ def only_run_in(folder: Path) -> Iterator[None]:
 def _held(folder: Path) -> int:
     path = folder / LOCK_NAME
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            _require_free(handle, folder)
-            if _is_at(handle, path):
-                return handle
-            os.close(handle)  # the run that had it removed the file in between
+        while True:  # until no run that ends has removed file or folder in between
+            folder.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                handle = _opened(path)
+                _require_free(handle, folder)
+                if _is_at(handle, path):
+                    return handle
+                os.close(handle)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        if not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY)  # another user's: it can be locked all the same
 
 
 def _require_free(handle: int, folder: Path) -> None:

@@ -36,7 +36,7 @@ class ModelCard(BaseModel):
         color_order, resize_interpolation: see `[dataset]`.
         window_hu, windows, display, pixel_mm, context, context_mm, labels: see `Expectation`.
         threshold: probability from which a pixel is organ in the output `label`.
-        threshold_given: whether `export` was told it, rather than taking what was fitted.
+        threshold_given: whether `export` was told it, rather than taking what was fitted; None: not recorded.
         precision: "float32", or "int8" where weights and activations are quantised.
         weights: "float32", or "float16" where they are stored in half precision; the network computes in float32.
         dice_on_valid: with int8 or weights in float16, the mean Dice on the validation slices: (float32, as here).
@@ -71,7 +71,7 @@ class ModelCard(BaseModel):
     context_mm: float | None = None
     labels: dict[str, int]
     threshold: float
-    threshold_given: bool = False
+    threshold_given: bool | None = None
     precision: Literal["float32", "int8"] = "float32"
     weights: Literal["float32", "float16"] = "float32"
     dice_on_valid: tuple[float, float] | None = None

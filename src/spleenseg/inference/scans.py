@@ -82,13 +82,23 @@ def _scans_at(given: Path) -> Iterator[Path]:
     elif given.exists() or (given.is_symlink() and means_scan(given)):
         yield _require_scan(given)
     elif glob.has_magic(str(given)):
-        matches = _matches(given)
-        if not matches:
-            raise UserError(f"nothing matches {given}")
-        for match in matches:
-            yield from _scans_at(match)
+        yield from _scans_matching(given)
     else:
         raise UserError(f"{given}: no such file or folder")
+
+
+def _scans_matching(pattern: Path) -> Iterator[Path]:
+    """Yield the scans that match a pattern or lie in folders that do; what is none is passed over."""
+    matches = _matches(pattern)
+    if not matches:
+        raise UserError(f"nothing matches {pattern}")
+    folders = {match for match in matches if match.is_dir()}
+    found = [scan for folder in sorted(folders) for scan in _found_in(folder)]
+    files = (match for match in matches if match not in folders and _is_meant(match))
+    found += [file for file in files if not (_is_slice(file) and file.parent in folders)]
+    if not found:
+        raise UserError(f"nothing that matches {pattern} is a scan ({_KINDS})")
+    yield from found
 
 
 def _matches(pattern: Path) -> list[Path]:
@@ -100,19 +110,23 @@ def _matches(pattern: Path) -> list[Path]:
 
 
 def _scans_in(folder: Path) -> list[Path]:
-    try:
-        files = [path for path in sorted(folder.iterdir()) if _is_visible_file(path) and _is_meant(path)]
-        slices = [path for path in files if _is_slice(path)]
-        broken = [path for path in slices if not is_scan(path)]
-        own = [folder] if is_scan(folder) or len(broken) > 1 else slices  # several broken images are one broken series
-        found = [*own, *(path for path in files if not _is_slice(path)), *_dicom_below(folder)]
-    except OSError as error:
-        raise UserError(f"cannot read folder {folder}: {error.strerror or error}") from error
+    found = _found_in(folder)
     if not found:
         below = next((path.parent for path in _files_below(folder)), None)
         hint = f" itself, but {below} does: give that folder, or a pattern" if below else f" ({_KINDS})"
         raise UserError(f"folder {folder} holds no scan{hint}")
     return found
+
+
+def _found_in(folder: Path) -> list[Path]:
+    try:
+        files = [path for path in sorted(folder.iterdir()) if _is_visible_file(path) and _is_meant(path)]
+        slices = [path for path in files if _is_slice(path)]
+        broken = [path for path in slices if not is_scan(path)]
+        own = [folder] if is_scan(folder) or len(broken) > 1 else slices  # several broken images are one broken series
+        return [*own, *(path for path in files if not _is_slice(path)), *_dicom_below(folder)]
+    except OSError as error:
+        raise UserError(f"cannot read folder {folder}: {error.strerror or error}") from error
 
 
 def _dicom_below(folder: Path) -> Iterator[Path]:

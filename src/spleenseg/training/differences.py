@@ -14,10 +14,18 @@ from spleenseg.training.registry import computed_metrics
 
 Settings = Mapping[str, Mapping[str, Any]]
 _Key = tuple[str, str]  # section and key
-_BEGINNING: tuple[_Key, ...] = (("train", "best_by"), ("model", "pretrained"), ("model", "init_from"))
+_BEGINNING: tuple[_Key, ...] = (
+    *(("train", key) for key in ("best_by", "start_share")),
+    *(("model", key) for key in ("pretrained", "init_from")),
+)
 _LOSS: tuple[_Key, ...] = (("model", "loss"), ("model", "batch_dice"))
 _METRICS: tuple[_Key, ...] = (("model", "metrics"), ("train", "metrics"))
 _NOT_TRAINING = frozenset({"eval", "test", "infer", "tiledinfer", "segmentation", "inspect"})
+_LEAVE_NO_TRACE: tuple[_Key, ...] = (  # in the weights
+    ("dataset", "fold"),
+    *(("train", key) for key in ("threads", "checkpoint_every", "tensorboard", "mlflow")),
+    *(("train", key) for key in ("epoch_change_infer", "epoch_change_every", "num_infer_images")),
+)
 _ONLY_IN_TRAINING = ("dropout_rate", "dropout_seed_fixing")
 
 
@@ -40,22 +48,30 @@ def first_difference(then: DataRecord, now: Mapping[str, str]) -> str | None:
 
 def setting_changes(then: Settings, now: Settings, but: Collection[_Key] = ()) -> Iterator[str]:
     """Yield a line for each setting that has another value; those of `but`, by section and key, may have one."""
-    for section, values in then.items():
-        for key, value in values.items():
-            found = now.get(section, {}).get(key)
-            if found != value and (section, key) not in but:
-                yield f"[{section}] {key} is {found!r} now, it was {value!r}"
+    for section, key, value, found in _differing(then, now):
+        if (section, key) not in but:
+            yield f"[{section}] {key} is {found!r} now, it was {value!r}"
 
 
-def training_changes(then: Settings, now: Settings) -> Iterator[str]:
-    """Yield a line for each setting of the training itself that differs between two runs, wherever they lie.
+def training_differences(one: Settings, other: Settings) -> Iterator[str]:
+    """Yield a line for each setting that trained two runs otherwise, wherever they lie.
 
     Args:
-        then: the settings of one, as run.json keeps them.
-        now: those of the other, likewise.
+        one: the settings of one, as run.json keeps them; a line tells its value last.
+        other: those of the other, likewise.
     """
-    own = {name: values for name, values in then.items() if name not in _NOT_TRAINING}
-    yield from setting_changes(own, now, but=[("dataset", "fold"), *((name, key) for name in own for key in PRODUCTS)])
+    for section, key, value, found in _differing(one, other):
+        if section not in _NOT_TRAINING and key not in PRODUCTS and (section, key) not in _LEAVE_NO_TRACE:
+            yield f"[{section}] {key} is {found!r}, not {value!r}"
+
+
+def _differing(one: Settings, other: Settings) -> Iterator[tuple[str, str, Any, Any]]:
+    """Yield section, key and both values of each setting of `one` that `other` has otherwise."""
+    for section, values in one.items():
+        for key, value in values.items():
+            found = other.get(section, {}).get(key)
+            if found != value:
+                yield section, key, value, found
 
 
 def fixed_changes(then: Settings, now: Settings) -> Iterator[str]:

@@ -19,7 +19,7 @@ from spleenseg.files import write_text
 from spleenseg.models.run_config import portable
 from spleenseg.models.run_folder import RunFolder, RunManifest
 from spleenseg.progress import SILENT, Reporter
-from spleenseg.training.differences import fixed_changes, training_changes
+from spleenseg.training.differences import fixed_changes, training_differences
 from spleenseg.training.earlier import free_name
 from spleenseg.training.preflight import check
 
@@ -200,7 +200,7 @@ def _compare_settings(config: Config, number: int, run: RunFolder, reporter: Rep
     then, now = RunManifest.read(run.manifest).config, portable(_of_fold(config, number))
     for line in fixed_changes(then, now):
         raise UserError(f"fold {number} is finished, but {line}: set it back, or {_anew(config, number)}")
-    for line in training_changes(then, now):
+    for line in training_differences(now, then):
         reporter.warn(f"fold {number} is finished and stays as it was trained: {line}")
 
 

@@ -86,10 +86,14 @@ class Trainer:
             task.advance(self.state.epoch * settings.steps_per_epoch + self.state.step)
             if not self.run.last_state.is_file():  # so that a kill in the first epoch loses no more than others
                 self._save_last()
-            while self.state.epoch < settings.epochs and not self.state.should_stop(settings.patience):
+            while not self._is_over():
                 self._run_epoch(task, request)
             self.asked_to_stop = request.requested
         return self.state
+
+    def _is_over(self) -> bool:
+        settings = self.config.train
+        return self.state.epoch >= settings.epochs or self.state.should_stop(settings.patience)
 
     def _run_epoch(self, task: Task, request: StopRequest) -> None:
         started = time.perf_counter()
@@ -226,6 +230,8 @@ class Trainer:
         for left in self.run.all_next_best():
             left.unlink()
         if epoch is not None and not self.run.best_weights.is_file():
+            if self._is_over():
+                raise UserError(f"{self.run.best_weights} is gone, and no epoch is left to choose another from")
             self.reporter.warn(f"{self.run.best_weights} is gone: the best epoch is chosen anew from here on")
             self.state.forget_best()
 

@@ -109,9 +109,13 @@ def holds_dicom(path: Path) -> bool:
 def holds_suffix(folder: Path) -> bool:
     """Say whether a folder's own files end in .dcm, or one of them."""
     try:
-        return any(_may_be_image(file) and file.suffix.lower() == SUFFIX for file in folder.iterdir())
+        return any(_is_named_image(file) for file in folder.iterdir())
     except OSError:
         return False
+
+
+def _is_named_image(file: Path) -> bool:
+    return _may_be_image(file) and file.suffix.lower() == SUFFIX and not file.is_dir()
 
 
 def members(path: Path) -> list[Member]:
