@@ -3,12 +3,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.remarks import Remarks
 
 from spleenseg.config import Config, load_config
 from spleenseg.datasets.folders import slice_name
@@ -19,20 +19,11 @@ from spleenseg.evaluation.cases import stack
 from spleenseg.evaluation.evaluate import Evaluation, evaluate
 from spleenseg.evaluation.passes import Packed
 from spleenseg.models.run_folder import DataRecord, RunFolder, RunManifest, load_trained
-from spleenseg.progress import Silent
 
 from ..inference.runs import SPLEEN, brightness_run
 
 SPACING = (0.8, 0.7, 3.0)
 Scans = Mapping[str, tuple[np.ndarray, np.ndarray]]  # case -> image and mask, uint8 [z, y, x]
-
-
-@dataclass
-class Remarks(Silent):
-    warnings: list[str] = field(default_factory=list)
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def write_slices(folder: Path, scans: Scans, first: int = 0) -> None:

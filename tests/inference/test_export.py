@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 from PIL import Image
+from tests.remarks import Remarks
 
 from spleenseg.config import load_config
 from spleenseg.datasets.fit import fit_size
@@ -32,20 +32,11 @@ from spleenseg.inference.segment import segment
 from spleenseg.inference.slices import predict_slices
 from spleenseg.models.build import build_model, logits_model
 from spleenseg.models.registry import names
-from spleenseg.progress import Silent
 from spleenseg.volumes import apply_window
 
 from .runs import LEFT_NEIGHBOUR, SPLEEN, blocks, brightness_run, save_run, write_config, write_scan
 
 keras = pytest.importorskip("keras")
-
-
-@dataclass
-class Remarks(Silent):
-    warnings: list[str] = field(default_factory=list)
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 SMALL = {"base_filters": 2, "num_layers": 3, "image_width": 24, "image_height": 32}

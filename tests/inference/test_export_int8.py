@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.remarks import Remarks
 
 from spleenseg.errors import UserError
 from spleenseg.inference import export as exporting
@@ -16,23 +17,11 @@ from spleenseg.inference.exported_engine import ModelFile
 from spleenseg.inference.loading import load_predictor
 from spleenseg.inference.slices import predict_slices
 from spleenseg.models.build import build_model
-from spleenseg.progress import Silent
 from spleenseg.volumes import apply_window
 
 from .runs import blocks, need_openvino, save_run, set_brightness_weights, write_config
 
 pytest.importorskip("keras")
-
-
-class Remarks(Silent):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.lines.append(message)
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.remarks import Remarks
 
 from spleenseg.config import load_config
 from spleenseg.datasets.folders import slice_name
@@ -17,21 +17,12 @@ from spleenseg.inference import images as images_module
 from spleenseg.inference.export import export
 from spleenseg.inference.images import agreed, infer
 from spleenseg.inference.ledger import Ledger
-from spleenseg.progress import Silent
 from spleenseg.render import color, overlay
 
 from .runs import SPLEEN, brightness_run
 
 INFER = '[infer]\nimages_dir = "./in"\noutput_dir = "./masks"\nmerged_dir = "./merged"\n'
 GREEN = '[segmentation]\ncolorize = True\nwhite = "green"\n'
-
-
-@dataclass
-class Remarks(Silent):
-    warnings: list[str] = field(default_factory=list)
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def grey_blocks(size: tuple[int, int], seed: int = 0) -> np.ndarray:

@@ -9,32 +9,23 @@ import sys
 import time
 import zipfile
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.remarks import Remarks
 
 from spleenseg.errors import UserError
 from spleenseg.inference import cohort, one_scan, reading
 from spleenseg.inference.scans import find_scans
 from spleenseg.inference.segment import segment
-from spleenseg.progress import Silent
 from spleenseg.render.canvas import Canvas
 from spleenseg.volumes import Volume, apply_window, read_labels, read_volume, write_volume
 
 from ..volumes.dicom_files import write_series
 from .runs import SPLEEN, blocks, brightness_run, write_scan
-
-
-@dataclass
-class Remarks(Silent):
-    warnings: list[str] = field(default_factory=list)
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.fixture(scope="module")
@@ -295,8 +286,9 @@ def test_a_mask_drawn_where_a_scan_failed_is_never_overwritten(tmp_path, run, ot
     assert (tmp_path / "out" / "s.nii.gz").read_text() == "mine"
 
 
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
-def test_a_table_made_where_the_only_scan_failed_is_never_overwritten(tmp_path, run, monkeypatch, failure):
+def break_off(tmp_path, run, monkeypatch, failure):
+    """Segment a.nii.gz up to its label map, then raise `failure`."""
+
     def fails(*args, **kwargs):
         raise failure
 
@@ -305,20 +297,18 @@ def test_a_table_made_where_the_only_scan_failed_is_never_overwritten(tmp_path, 
     with pytest.raises(failure):
         segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError])
+def test_a_table_made_where_the_only_scan_failed_is_never_overwritten(tmp_path, run, monkeypatch, failure):
+    break_off(tmp_path, run, monkeypatch, failure)
     (tmp_path / "out" / "volumes.csv").write_text("mine")
     with pytest.raises(UserError, match="did not make it"):
         segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, resume=True)
 
 
 def test_a_mask_left_by_an_interrupted_scan_and_corrected_is_never_overwritten(tmp_path, run, monkeypatch):
-    def interrupted(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    write_scan(tmp_path / "a.nii.gz", blocks((2, 32, 16)))
-    monkeypatch.setattr(one_scan, "measure", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        segment([tmp_path / "a.nii.gz"], tmp_path / "out", run)
-    monkeypatch.undo()
+    break_off(tmp_path, run, monkeypatch, KeyboardInterrupt)
     (tmp_path / "out" / "a.nii.gz").write_bytes(b"corrected by hand")
     with pytest.raises(UserError, match="changed since"):
         segment([tmp_path / "a.nii.gz"], tmp_path / "out", run, resume=True)

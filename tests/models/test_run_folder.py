@@ -7,13 +7,13 @@ import math
 import shutil
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from tests.remarks import Remarks
 
 from spleenseg.config import Config, parse_config
 from spleenseg.datasets.manifest import Expectation
@@ -22,21 +22,10 @@ from spleenseg.files import sha256, write_json
 from spleenseg.models.build import build_model
 from spleenseg.models.run_folder import DataRecord, RunFolder, RunManifest, load_trained
 from spleenseg.models.weights import load_weights
-from spleenseg.progress import Silent
 
 MakeConfig = Callable[..., Config]
 EXPECTATION = Expectation(window_hu=(-160, 240), display="radiological", pixel_mm=None, context=0, labels={"spleen": 1})
 DATA = {"train": DataRecord(slices=30, patients=3, sha256="ab"), "valid": DataRecord(slices=9, patients=1, sha256="cd")}
-
-
-@dataclass
-class Remarks(Silent):
-    """A reporter that remembers its warnings."""
-
-    warnings: list[str] = field(default_factory=list)
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 def _start(config: Config, model: Any) -> RunManifest:

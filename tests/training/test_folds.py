@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.remarks import Remarks
 
 from spleenseg.config import load_config
 from spleenseg.datasets.check import read_section
@@ -149,19 +150,6 @@ def test_folds_are_trained_resumed_and_evaluated_over_every_case_once(cohort: Pa
     held = json.loads((cohort.parent / "fold_2" / "run.json").read_text())
     assert held["patient_overlap"] == {}
     assert held["data"]["valid"]["patients"] == 2
-
-
-class Remarks(Silent):
-    """Keeps what is said and warned, in order."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
-
-    def warn(self, message: str) -> None:
-        self.lines.append(message)
 
 
 def test_folds_of_other_settings_are_refused_or_said_and_told_in_the_report(cohort: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.remarks import Remarks
 
 from spleenseg.config import load_config
 from spleenseg.errors import UserError
 from spleenseg.files import sha256
 from spleenseg.models.run_folder import load_trained
-from spleenseg.progress import Silent
 from spleenseg.training.initial import set_initial
 from spleenseg.training.network import build
 from spleenseg.training.repeat import repeat
@@ -21,16 +21,6 @@ from spleenseg.training.train import train
 from .conftest import Project
 
 SHORT = ["train.epochs=1", "train.steps_per_epoch=1"]
-
-
-class Remarks(Silent):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
 
 
 @pytest.fixture

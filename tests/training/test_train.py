@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.remarks import Remarks
 
 from spleenseg.config import load_config
 from spleenseg.datasets.slices import SliceSet
 from spleenseg.errors import UserError
 from spleenseg.files import sha256
 from spleenseg.models.run_folder import RunFolder, RunManifest, load_trained
-from spleenseg.progress import Silent
 from spleenseg.training.checkpoint import load_checkpoint
 from spleenseg.training.network import Learner, build
 from spleenseg.training.repeat import repeat
@@ -28,20 +28,6 @@ from spleenseg.training.train import train
 from spleenseg.training.trainer import Trainer
 
 from .conftest import Project
-
-
-class Remarks(Silent):
-    """Keeps what is said and warned, in order."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.warned: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-    def warn(self, message: str) -> None:
-        self.warned.append(message)
 
 
 def last_weights(config: Path) -> list[np.ndarray]:
@@ -105,7 +91,7 @@ def test_validation_figures_are_those_of_all_slices_together(project: Project) -
 def test_a_patient_in_two_splits_is_a_warning_and_recorded(project: Project) -> None:
     config, remarks = project(train="same", valid="same"), Remarks()
     train(config, overrides=["train.epochs=1"], reporter=remarks)
-    assert any("1 patients are in both train and valid" in line and "best_by" in line for line in remarks.warned)
+    assert any("1 patients are in both train and valid" in line and "best_by" in line for line in remarks.warnings)
     assert load_trained(config.parent).manifest.patient_overlap == {"train, valid": ["same"]}
 
 
@@ -238,7 +224,7 @@ def test_another_learning_rate_holds_from_where_a_training_goes_on(project: Proj
     before = last_weights(config)
     change = ["model.learning_rate=1e-12", one]
     train(config, overrides=["train.epochs=2", *change], resume=True, reporter=remarks)
-    assert "resumed with a change: [model] learning_rate is 1e-12 now, it was 0.01" in remarks.warned
+    assert "resumed with a change: [model] learning_rate is 1e-12 now, it was 0.01" in remarks.warnings
     assert json.loads((config.parent / "history.json").read_text())["learning_rate"] == [0.01, 1e-12]
     after, weights = last_weights(config), len(load_trained(config.parent).model.trainable_variables)
     kernels = [place for place in range(weights) if before[place].ndim == 4]
@@ -297,7 +283,7 @@ def test_best_weights_that_are_gone_are_said_and_chosen_anew(project: Project) -
     RunFolder.of(load_config(config)).best_weights.unlink()
     result = train(config, resume=True, reporter=remarks)
     assert result.best_epoch == 1
-    assert any("best_model.weights.h5 is gone: the best epoch is chosen anew" in line for line in remarks.warned)
+    assert any("best_model.weights.h5 is gone: the best epoch is chosen anew" in line for line in remarks.warnings)
     assert load_trained(config.parent).manifest.best.epoch == 1
 
 
@@ -329,13 +315,13 @@ def test_what_has_changed_since_is_said_on_resuming_kept_and_said_by_a_repetitio
     changed = ["train.epochs=2", "train.seed=138"]
     train(config, overrides=changed, resume=True, reporter=remarks)
     lines = ["data of train: case a has other content", "[train] seed is 138 now, it was 137"]
-    assert [line for line in remarks.warned if line.startswith("resumed")] == [
+    assert [line for line in remarks.warnings if line.startswith("resumed")] == [
         f"resumed with a change: {line}" for line in lines
     ]
     assert json.loads((config.parent / "run.json").read_text())["resumed_with"] == lines
     again = Remarks()
     repeat(config.parent, reporter=again)
-    assert any(all(line in warning for line in lines) for warning in again.warned)
+    assert any(all(line in warning for line in lines) for warning in again.warnings)
 
 
 def test_training_on_as_it_began_is_no_change(project: Project) -> None:
@@ -344,7 +330,7 @@ def test_training_on_as_it_began_is_no_change(project: Project) -> None:
     path, begun = config.parent / "run.json", "2026-01-02T03:04:05Z"
     path.write_text(json.dumps({**json.loads(path.read_text()), "created": begun}))
     train(config, overrides=["train.epochs=2"], resume=True, reporter=remarks)
-    assert not [line for line in remarks.warned if line.startswith("resumed")]
+    assert not [line for line in remarks.warnings if line.startswith("resumed")]
     kept = json.loads(path.read_text())
     assert kept["resumed_with"] == []
     assert kept["created"] == begun

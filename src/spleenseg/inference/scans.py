@@ -122,8 +122,7 @@ def _found_in(folder: Path) -> list[Path]:
     try:
         files = [path for path in sorted(folder.iterdir()) if _is_visible_file(path) and _is_meant(path)]
         slices = [path for path in files if _is_slice(path)]
-        broken = [path for path in slices if not is_scan(path)]
-        own = [folder] if is_scan(folder) or len(broken) > 1 else slices  # several broken images are one broken series
+        own = [folder] if is_scan(folder) or _is_broken_series(slices) else slices
         return [*own, *(path for path in files if not _is_slice(path)), *_dicom_below(folder)]
     except OSError as error:
         raise UserError(f"cannot read folder {folder}: {error.strerror or error}") from error
@@ -181,6 +180,11 @@ def _is_visible_file(path: Path) -> bool:
 def _is_meant(path: Path) -> bool:
     """Say whether a path is a scan, or should be one by its name."""
     return means_scan(path) or is_scan(path)
+
+
+def _is_broken_series(slices: Sequence[Path]) -> bool:
+    """Say whether images that lie in one folder are several broken ones, which are one series."""
+    return sum(not is_scan(path) for path in slices) > 1
 
 
 def _is_slice(path: Path) -> bool:
